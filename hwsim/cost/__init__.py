@@ -1,0 +1,1 @@
+"""How long an engine step takes: the only place where a model meets hardware."""

@@ -1,0 +1,135 @@
+"""The price contract between serving and cost: a step's time as an affine law of the summed context.
+
+Serving asks ``Pricer.price(shape, context)`` and never learns whether the answer came from a closed form, a task
+graph run once and cached by shape, or a measured table.  The law is affine in the summed context of the decode rows,
+which grows by one token per row and step, so a stretch of decode steps sums in closed form.  A law that is not
+affine returns pieces: a price holds for contexts in ``[low, limit]`` and the piece is the law in single steps too.
+
+Times are integers in *subticks* (1/1024 ps): coefficients are rounded once, here, and every sum after that is exact.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+SUBTICK_BITS = 10
+SUBTICKS_PER_SECOND = 10**12 << SUBTICK_BITS
+
+
+def subticks(seconds: float) -> int:
+    """Round a duration in seconds to whole subticks (1/1024 ps)."""
+    return round(seconds * SUBTICKS_PER_SECOND)
+
+
+class StepShape(NamedTuple):
+    """What one engine step computes, as aggregates an engine keeps in O(1).
+
+    ``rows``: decode rows (one new token each).  ``chunks``: prefill chunks as ``(new, past)`` token counts.
+    ``heads``: rows whose next token is sampled (decode rows plus prefills that end in this step).
+    """
+
+    rows: int
+    chunks: tuple[tuple[int, int], ...] = ()
+    heads: int = 0
+
+
+class Component(NamedTuple):
+    """The part of a step's device time that one resource bounds: ``base + slope * context`` subticks."""
+
+    bound: str
+    base: int
+    slope: int
+
+
+class Demand(NamedTuple):
+    """What a step takes from one named capacity: ``base + slope * context`` units (FLOP, bytes)."""
+
+    capacity: str
+    base: float
+    slope: float
+
+
+class StepPrice:
+    """Time and amounts of one step, affine in the summed context of its decode rows.
+
+    ``device`` time is ``base + slope * context`` subticks for ``low <= context <= limit``; ``host`` is the engine's
+    own time per step (subticks), serial with the device or hidden behind it as the engine schedules.  ``context`` is
+    the number of tokens the decode rows attend to, the new token included.  ``components`` add up to the device
+    time; ``demands`` are totals per capacity of one replica.  ``source`` names where the numbers come from.
+    ``steps`` and ``contexts`` are the tally of what was executed at this price (kept here so that counting costs
+    two additions a stretch): steps executed, and the sum of their contexts.
+    """
+
+    __slots__ = (
+        "_bound",
+        "_bound_high",
+        "_bound_low",
+        "base",
+        "components",
+        "contexts",
+        "demands",
+        "host",
+        "limit",
+        "low",
+        "slope",
+        "source",
+        "steps",
+    )
+
+    def __init__(
+        self,
+        base: int,
+        slope: int = 0,
+        *,
+        host: int = 0,
+        low: int = 0,
+        limit: int = 1 << 62,
+        components: tuple[Component, ...] = (),
+        demands: tuple[Demand, ...] = (),
+        source: str = "",
+    ) -> None:
+        self.base = base
+        self.slope = slope
+        self.host = host
+        self.low = low
+        self.limit = limit
+        self.components = components
+        self.demands = demands
+        self.source = source
+        self.steps = 0
+        self.contexts = 0
+        self._bound = ""
+        self._bound_low, self._bound_high = 1, 0
+
+    def device(self, context: int) -> int:
+        """Device time of one step at this summed context, in subticks."""
+        return self.base + self.slope * context
+
+    def bound(self, context: int) -> str:
+        """The resource that bounds most of the step at this context ("" when the price does not say)."""
+        if not self._bound_low <= context <= self._bound_high:
+            self._find_bound(context)
+        return self._bound
+
+    def _find_bound(self, context: int) -> None:
+        """Name the largest component at ``context`` and the range of contexts in which it stays the largest."""
+        low, high = 0, 1 << 62
+        best = Component("", 0, 0)
+        for part in self.components:
+            if not best.bound or part.base + part.slope * context > best.base + best.slope * context:
+                best = part
+        for part in self.components:
+            lead, rise = best.base - part.base, best.slope - part.slope
+            if rise > 0:
+                low = max(low, -(lead // rise))
+            elif rise < 0:
+                high = min(high, lead // -rise)
+        self._bound, self._bound_low, self._bound_high = best.bound, low, high
+
+
+class Pricer(Protocol):
+    """Anything that can say what an engine step costs."""
+
+    def price(self, shape: StepShape, context: int) -> StepPrice:
+        """The affine piece of the cost law for ``shape`` that holds at the summed context ``context``."""
+        ...

@@ -1,0 +1,107 @@
+"""One scheduling call walked through the running list, as vLLM does when pages or order matter."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hwsim.serving.request import Request
+
+if TYPE_CHECKING:
+    from hwsim.serving.engine import Engine
+
+
+def schedule_exactly(engine: Engine) -> tuple[int, int, list[tuple[Request, int]], bool]:
+    """Give tokens to the running requests in order, pre-empting where pages lack: O(running), so only when needed.
+
+    Returns the decode rows of this step, the tokens they attend to, the prompt chunks, and whether anybody was
+    pre-empted (then nobody is admitted).  First come first served takes from the last of the running list; priority
+    from the largest (priority, arrival), and a victim that already had tokens in this call gives them back.
+    """
+    walk = _Walk(engine)
+    while walk.place < len(walk.order) and walk.budget > 0:
+        if not walk.schedule(walk.order[walk.place]):
+            break
+    return walk.close()
+
+
+class _Walk:
+    """The state of one walk through the running list."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.order = list(engine.running)
+        self.place = 0
+        self.budget = engine.config.max_num_batched_tokens
+        self.given: dict[Request, int] = {}
+        self.preempted = False
+        self.leaving = dict.fromkeys(engine.leaving)
+
+    def is_row(self, request: Request) -> bool:
+        """True for a decode row, False for an unfinished prompt."""
+        return request.computed >= request.known
+
+    def schedule(self, request: Request) -> bool:
+        """Serve the request at the current place; False ends the walk."""
+        engine, pool = self.engine, self.engine.pool
+        if request in self.leaving:
+            self.place += 1
+            return True
+        tokens, pages = self._wants(request)
+        if tokens <= 0:
+            self.place += 1
+            return True
+        while pages > pool.free:
+            victim = self._victim()
+            self._preempt(victim)
+            if victim is request:
+                return engine.config.scheduling_policy == "priority"
+        pool.take(pages)
+        if not self.is_row(request):
+            engine.compute(request, tokens, pages)
+            if request.computed >= request.known:
+                self.leaving[request] = None  # complete in this step: never a row of it
+        self.given[request] = tokens
+        self.budget -= tokens
+        self.place += 1
+        return True
+
+    def _wants(self, request: Request) -> tuple[int, int]:
+        engine = self.engine
+        size = engine.pool.block_size
+        if self.is_row(request):
+            return 1, 0 if (request.offset + engine.step) % size else 1
+        tokens = min(request.known - request.computed, self.budget)
+        threshold = engine.config.long_prefill_token_threshold
+        if 0 < threshold < tokens:
+            tokens = threshold
+        return tokens, -(-(request.computed + tokens) // size) - request.pages
+
+    def _victim(self) -> Request:
+        if self.engine.config.scheduling_policy == "priority":
+            return max(self.order, key=lambda r: (r.priority, r.arrival))
+        return self.order[-1]
+
+    def _preempt(self, victim: Request) -> None:
+        self.preempted = True
+        place = self.order.index(victim)
+        del self.order[place]
+        if place < self.place:
+            self.place -= 1
+        given = self.given.pop(victim, 0)
+        self.budget += given
+        self.engine.preempt(victim, given)
+
+    def close(self) -> tuple[int, int, list[tuple[Request, int]], bool]:
+        """Sum up; rows that got nothing do everything one step later."""
+        engine, step = self.engine, self.engine.step
+        chunks = [(r, n) for r, n in self.given.items() if r in self.leaving or not self.is_row(r)]
+        decodes = context = 0
+        for request in self.order:
+            if request in self.leaving or not self.is_row(request):
+                continue
+            if request in self.given:
+                decodes += 1
+                context += request.offset + step + 1
+            else:
+                engine.rows.postpone(request)
+        return decodes, context, chunks, self.preempted

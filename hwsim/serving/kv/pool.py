@@ -1,0 +1,226 @@
+"""The paged KV pool of one replica: counts of pages, the free queue as runs, and the prefix index."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from hwsim.serving.kv.runs import Copy, Node, Run
+from hwsim.serving.request import Request
+
+
+class PagePool:
+    """vLLM's block pool on runs of pages: what matters is how many pages move and which cached ones are lost.
+
+    The free queue is a stack of pages without content (``blank``; unhashed pages go to its head and are reused first)
+    followed by a queue of runs that still hold cached content, least recently released first.  Page 0 is the null
+    block, so ``usable = num_gpu_blocks - 1``.  Every operation costs O(runs touched), never O(pages).
+
+    Laws: ``free + held == usable`` and ``cached == free - blank`` (cached pages are free pages with content).
+    Source of the rules: vLLM 0.33 ``v1/core/block_pool.py`` and ``kv_cache_manager.py`` as described in its docs.
+    """
+
+    __slots__ = ("blank", "block_size", "caching", "evicted", "free", "index", "queue", "usable")
+
+    def __init__(self, num_gpu_blocks: int, block_size: int, *, enable_prefix_caching: bool = True) -> None:
+        self.block_size = block_size
+        self.usable = num_gpu_blocks - 1
+        self.free = self.usable
+        self.blank = self.usable
+        self.caching = enable_prefix_caching
+        self.index: dict[int, Node] = {}
+        self.queue: OrderedDict[Run, None] = OrderedDict()
+        self.evicted = 0
+
+    @property
+    def held(self) -> int:
+        """Pages that running requests hold."""
+        return self.usable - self.free
+
+    @property
+    def cached(self) -> int:
+        """Free pages that still hold content somebody may hit."""
+        return self.free - self.blank
+
+    # -- taking and releasing ------------------------------------------------------------------------------------
+
+    def take(self, pages: int) -> None:
+        """Take ``pages`` from the head of the free queue; cached content that is taken is lost."""
+        self.free -= pages
+        if pages <= self.blank:
+            self.blank -= pages
+            return
+        pages -= self.blank
+        self.blank = 0
+        self.evicted += pages
+        queue = self.queue
+        while pages:
+            run = next(iter(queue))
+            size = run.hi - run.lo
+            if size > pages:
+                run.hi -= pages
+                return
+            pages -= size
+            del queue[run]
+            if run.copy is not None:
+                self._forget(run)
+
+    def _forget(self, run: Run) -> None:
+        copy = run.copy
+        assert copy is not None
+        copy.runs.remove(run)
+        if not copy.runs:
+            node = copy.node
+            node.copies.remove(copy)
+            if not node.copies and node.key is not None and self.index.get(node.key) is node:
+                del self.index[node.key]
+
+    def release(self, request: Request, hashed_tokens: int, *, may_return: bool = False) -> None:
+        """Return all pages of ``request``, tail first: unhashed to the head of the queue, hashed to its tail.
+
+        ``hashed_tokens`` is how many leading tokens had their full pages entered in the table.  With ``may_return``
+        (pre-emption) the request's own unshared pages stay findable for it until somebody takes them.
+        """
+        pages, registered = request.pages, request.registered
+        own = max(hashed_tokens // self.block_size - registered, 0) if self.caching else 0
+        self.free += pages - registered
+        self.blank += pages - registered - own
+        if own:
+            self._queue_own(request, own, may_return)
+        if registered:
+            self._release_shared(request)
+        request.pages = request.registered = 0
+
+    def _queue_own(self, request: Request, pages: int, may_return: bool) -> None:
+        if not may_return:
+            self.queue[Run(None, 0, pages, 0)] = None
+            return
+        node = request.private
+        if node is None:
+            node = request.private = Node(None)
+        shared = 0
+        if request.prefix_ids is not None:
+            shared = min(len(request.prefix_ids) * request.prefix_block, request.prompt_tokens) // self.block_size
+        copy = Copy(node)
+        run = Run(copy, request.registered - shared, request.registered - shared + pages, 0)
+        copy.runs.append(run)
+        node.copies.append(copy)
+        self.queue[run] = None
+
+    def _release_shared(self, request: Request) -> None:
+        assert request.holds is not None
+        queue = self.queue
+        for copy, low, high in reversed(request.holds):
+            for run in reversed(copy.runs):
+                if low <= run.lo and run.hi <= high:
+                    run.ref -= 1
+                    if not run.ref:
+                        self.free += run.hi - run.lo
+                        queue[run] = None
+        request.holds = None
+
+    # -- the prefix index ----------------------------------------------------------------------------------------
+
+    def lookup(self, request: Request, limit: int) -> tuple[int, int, list[list]]:
+        """The longest cached prefix of at most ``limit`` pages: (pages, how many of them lie in the queue, holds)."""
+        pages = idle = 0
+        holds: list[list] = []
+        if not self.caching or (request.prefix_ids is None and request.private is None):
+            return 0, 0, holds
+        for node, low, high in self._nodes(request):
+            page = low
+            while page < high and page < limit and node is not None:
+                found = node.covering(page - low)
+                if found is None:
+                    break
+                copy, end = found
+                end = min(end + low, high, limit)
+                holds.append([copy, page - low, end - low])
+                idle += sum(
+                    min(run.hi, end - low) - max(run.lo, page - low)
+                    for run in copy.runs
+                    if not run.ref and run.hi > page - low and run.lo < end - low
+                )
+                page = end
+            pages += page - low
+            if page < high:
+                break
+        return pages, idle, holds
+
+    def _nodes(self, request: Request):
+        """The nodes of a request in order, as (node or None, first page, end page); its private pages come last."""
+        start = 0
+        if request.prefix_ids is not None:
+            index, size = self.index, self.block_size
+            block, last = request.prefix_block, request.prompt_tokens
+            tokens = 0
+            for key in request.prefix_ids:
+                tokens += block
+                end = (tokens if tokens < last else last) // size
+                if end > start:
+                    yield index.get(key), start, end
+                    start = end
+        if request.private is not None:
+            yield request.private, start, 1 << 60
+
+    def touch(self, request: Request, pages: int, holds: list[list]) -> None:
+        """Hold the hit pages: they leave the queue, wherever in it they are."""
+        for copy, low, high in holds:
+            self._split_inside(copy, low)
+            copy.split(high)
+            for run in copy.runs:
+                if low <= run.lo and run.hi <= high:
+                    if not run.ref:
+                        self.queue.pop(run, None)
+                        self.free -= run.hi - run.lo
+                    run.ref += 1
+        request.holds = holds
+        request.pages = request.registered = pages
+
+    def _split_inside(self, copy: Copy, page: int) -> None:
+        """Make ``page`` a boundary where the shallow part stays in the queue (two copies overlap: rare, O(queue))."""
+        for run in copy.runs:
+            if run.lo < page < run.hi:
+                copy.split(page)
+                if not run.ref:
+                    shallow = copy.runs[copy.runs.index(run) - 1]
+                    order = list(self.queue)
+                    order.insert(order.index(run) + 1, shallow)
+                    self.queue = OrderedDict.fromkeys(order)
+                return
+
+    def register(self, request: Request, tokens: int) -> None:
+        """Enter the full pages of the first ``tokens`` tokens in the index, before anything has computed them."""
+        if request.prefix_ids is None or not self.caching:
+            return
+        full, done = tokens // self.block_size, request.registered
+        start = tokens_seen = 0
+        for key in request.prefix_ids:
+            tokens_seen += request.prefix_block
+            end = min(tokens_seen, request.prompt_tokens) // self.block_size
+            if end > done:
+                if done >= full:
+                    break
+                upto = min(end, full)
+                self._enter(request, key, done - start, upto - start)
+                done = upto
+            if end > start:
+                start = end
+        request.registered = done
+
+    def _enter(self, request: Request, key: int, low: int, high: int) -> None:
+        """Pages ``low <= page < high`` of node ``key`` as ``request`` computes them: its own copy, which may grow."""
+        if request.holds is None:
+            request.holds = []
+        node = self.index.get(key)
+        if node is None:
+            node = self.index[key] = Node(key)
+        mine = request.holds[-1] if request.holds else None
+        if mine is not None and mine[2] == low:
+            copy = mine[0]
+            if copy.node is node and copy.runs[-1].hi == low and copy.runs[-1].ref == 1:
+                copy.runs[-1].hi = mine[2] = high
+                return
+        copy = Copy(node)
+        copy.runs.append(Run(copy, low, high, 1))
+        node.copies.append(copy)
+        request.holds.append([copy, low, high])

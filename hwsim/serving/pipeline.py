@@ -1,0 +1,59 @@
+"""When calls of the scheduler, device steps and outputs happen: one or two steps in flight."""
+
+from __future__ import annotations
+
+from math import isqrt
+
+
+class Pipeline:
+    """Times of an engine's calls and steps in integer subticks of its alone time.
+
+    Call ``m`` happens at ``c``, its host work takes ``H``, the device starts at ``S`` and ends at ``E``:
+    ``c[m] = E[m-1]`` with one step in flight, ``max(E[m-2], c[m-1] + H[m-1])`` with two (asynchronous scheduling:
+    outputs and arrivals are seen one call later), ``S[m] = max(c[m] + H, E[m-1])`` and ``E[m] = S[m] + D``.  A span
+    of steps with constant ``H`` and ``D`` growing by a constant has these sums in closed form as long as host and
+    device do not change places; where they do, ``span`` shortens itself.
+    """
+
+    __slots__ = ("depth", "end", "end_before", "host_free")
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.end = 0  # E of the last step
+        self.end_before = 0  # E of the step before it
+        self.host_free = 0  # when the host is done with the last call
+
+    def next_call(self) -> int:
+        """The earliest time of the next call of a busy engine."""
+        if self.depth == 1:
+            return self.end
+        return self.end_before if self.end_before > self.host_free else self.host_free
+
+    def step(self, call: int, host: int, device: int) -> int:
+        """Run one step called at ``call``; returns when its output is there."""
+        self.host_free = call + host
+        start = self.host_free if self.host_free > self.end else self.end
+        self.end_before = self.end
+        self.end = start + device
+        return self.end
+
+
+def steps_until(first: int, slope: int, distance: int, most: int) -> int:
+    """The least ``n <= most`` with ``n*first + slope*n*(n-1)/2 >= distance`` (``most`` if none is), exactly.
+
+    ``first >= 0``, ``slope >= 0``: the time of n steps that grow by a constant, in integers.
+    """
+    if distance <= 0:
+        return 0
+    if most * first + slope * (most * (most - 1) >> 1) < distance:
+        return most
+    if slope == 0:
+        return -(-distance // first)
+    # n is the ceiling of the positive root of slope/2 n^2 + (first - slope/2) n - distance
+    b = 2 * first - slope
+    n = (isqrt(b * b + 8 * slope * distance) - b) // (2 * slope)
+    while n * first + slope * (n * (n - 1) >> 1) < distance:
+        n += 1
+    while n > 0 and (n - 1) * first + slope * ((n - 1) * (n - 2) >> 1) >= distance:
+        n -= 1
+    return n

@@ -1,0 +1,92 @@
+"""Where an engine's requests come from: an open loop known in advance, or clients that wait for their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from hwsim.serving.request import Request
+
+CHUNK = 4096
+
+
+class Source(Protocol):
+    """Delivers requests in time order; ``answered`` tells it that one of its requests is done."""
+
+    def next_arrival(self) -> int | None:
+        """Time (ps) of the next request that is already certain, or None."""
+        ...
+
+    def take(self, until: int) -> list[Request]:
+        """All requests that arrive at or before ``until`` (ps)."""
+        ...
+
+    def answered(self, request: Request, time: int) -> None:
+        """``request`` was completed or refused at ``time`` (ps)."""
+        ...
+
+
+class OpenLoop:
+    """Requests whose arrival times do not depend on the answers (a trace, a Poisson process)."""
+
+    __slots__ = ("_head", "_requests")
+
+    def __init__(self, requests: Iterator[Request]) -> None:
+        self._requests = requests
+        self._head = next(requests, None)
+
+    def next_arrival(self) -> int | None:
+        """Time of the next request, or None at the end."""
+        return self._head.arrival if self._head is not None else None
+
+    def take(self, until: int) -> list[Request]:
+        """All requests that arrive at or before ``until``."""
+        taken = []
+        while self._head is not None and self._head.arrival <= until:
+            taken.append(self._head)
+            self._head = next(self._requests, None)
+        return taken
+
+    def ahead(self) -> list[Request]:
+        """The next few thousand requests, for an engine that may run ahead of the clock."""
+        taken = []
+        while self._head is not None and len(taken) < CHUNK:
+            taken.append(self._head)
+            self._head = next(self._requests, None)
+        return taken
+
+    def answered(self, request: Request, time: int) -> None:
+        """Nobody waits for the answer."""
+
+
+class ClosedLoop:
+    """``concurrency`` clients, each with one request at a time; the next comes ``think`` ps after the answer."""
+
+    __slots__ = ("_due", "_requests", "think")
+
+    def __init__(self, requests: Iterator[Request], concurrency: int, think: int = 0) -> None:
+        self._requests = requests
+        self.think = think
+        self._due: list[Request] = []
+        for _ in range(concurrency):
+            self._send(0)
+
+    def _send(self, time: int) -> None:
+        request = next(self._requests, None)
+        if request is not None:
+            request.arrival = time
+            self._due.append(request)  # answers come in time order and think is constant: so does this list
+
+    def next_arrival(self) -> int | None:
+        """Time of the next request that some client is about to send."""
+        return self._due[0].arrival if self._due else None
+
+    def take(self, until: int) -> list[Request]:
+        """All requests sent at or before ``until``."""
+        taken = [request for request in self._due if request.arrival <= until]
+        del self._due[: len(taken)]
+        return taken
+
+    def answered(self, request: Request, time: int) -> None:
+        """The client of ``request`` thinks, then sends its next one."""
+        self._send(time + self.think)
