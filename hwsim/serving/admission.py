@@ -67,6 +67,7 @@ class Admission:
         priority = engine.config.scheduling_policy == "priority"
         self.waiting: FcfsQueue | PriorityQueue = PriorityQueue() if priority else FcfsQueue()
         self.blocked = False
+        self.tried = False  # in this call
         self.watermark = int(engine.config.watermark * engine.config.num_gpu_blocks)
 
     # -- arrivals ------------------------------------------------------------------------------------------------
@@ -83,7 +84,7 @@ class Admission:
             self._reject(request, self._too_large(request))
             return
         room = limit - request.prompt_tokens
-        if request.output_tokens > room:
+        if request.output_tokens >= room:
             request.output_tokens = room
             request.ends_by_eos = False
         if self.waiting.push(request):
@@ -136,15 +137,14 @@ class Admission:
         """Admit from the head of the queue while tokens, places and pages last; chunks are added in order."""
         engine, config, pool, waiting = self.engine, self.engine.config, self.engine.pool, self.waiting
         size = pool.block_size
+        self.tried = True
         while budget > 0 and waiting and len(engine.running) < config.max_num_seqs:
             request = waiting.head()
             if -(-request.known // size) > pool.usable:
                 self.reject_head()
                 continue
             hits, idle, holds = pool.lookup(request, (request.known - 1) // size)
-            tokens = request.known - hits * size
-            if 0 < config.long_prefill_token_threshold < tokens:
-                tokens = config.long_prefill_token_threshold
+            tokens = engine.limited(request.known - hits * size)
             if tokens > budget:
                 if not config.enable_chunked_prefill:
                     break
@@ -176,5 +176,7 @@ class Admission:
         request.sequence = engine.sequence
         engine.running[request] = None
         engine.compute(request, tokens, pages)
+        if engine.log is not None:
+            engine.log.admitted(request, engine.step, cached)
         if request.computed < request.known:
             engine.partials.append(request)

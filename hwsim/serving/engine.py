@@ -13,6 +13,7 @@ from hwsim.serving.journal import Journal
 from hwsim.serving.kv.pool import PagePool
 from hwsim.serving.pipeline import Pipeline, steps_until
 from hwsim.serving.request import Request
+from hwsim.serving.schedule_log import ScheduleLog
 
 FAR = 1 << 62
 SERIAL, DEVICE, HOST, SINGLE = range(4)  # which closed form holds: one step in flight, or what binds when two are
@@ -36,6 +37,8 @@ class EngineConfig:
     watermark: float = 0.0
     long_prefill_token_threshold: int = 0
     reserve_full_prompt: bool = True
+    unhashed_first: bool = True
+    threshold_spares_single: bool = True
 
 
 class Engine:
@@ -60,15 +63,20 @@ class Engine:
         replica: int = 0,
         journal: Journal | None = None,
         single_step: bool = False,
+        log: ScheduleLog | None = None,
     ) -> None:
         self.config = config
         self.pricer = pricer
         self.replica = replica
         self.journal = journal or Journal()
         self.single_step = single_step
+        self.log = log
         self.listened = False  # somebody acts on answers: stop where one could matter
         self.pool = PagePool(
-            config.num_gpu_blocks, config.block_size, enable_prefix_caching=config.enable_prefix_caching
+            config.num_gpu_blocks,
+            config.block_size,
+            enable_prefix_caching=config.enable_prefix_caching,
+            unhashed_first=config.unhashed_first,
         )
         self.rows = DecodeRows(config.block_size)
         self.pipeline = Pipeline(2 if config.async_scheduling else 1)
@@ -130,17 +138,17 @@ class Engine:
             self._call(call, limit)
 
     def _call(self, call: int, limit: int) -> None:
-        if self.leaving and self.leaving_since < self.calls:
-            self._free_leaving()
         step, due = self.step, self.rows.due
         if due and due[0][0] <= step:
-            for request in self.rows.pop_due(step):
-                self._end(request)
+            self._end_rows(step)
+        elif self.leaving and self.leaving_since < self.calls:
+            self._free_leaving()
         if self.notices and self.notices[0][0] < limit:
             limit = self.notices[0][0]
             if limit <= call:
                 return  # whoever listens may answer before this call decides
         self.calls += 1
+        self.admission.tried = False
         inbox = self.inbox
         while inbox and inbox[0].arrival_alone <= call:
             self.admission.arrive(inbox.popleft())
@@ -154,29 +162,37 @@ class Engine:
     def _stall(self, call: int) -> None:
         """Nothing could be scheduled: wait for the output in flight, or give up what can never be served."""
         self.stalled_until = self.pipeline.end
-        if call >= self.pipeline.end and not self.running and self.admission.waiting:
+        if self.admission.tried and call >= self.pipeline.end and not self.running and self.admission.waiting:
             self.admission.reject_head()
 
     # -- rows that end -------------------------------------------------------------------------------------------
 
-    def _end(self, request: Request) -> None:
-        """A row has had its last step: its pages are free now, or one call later if the output is in flight."""
-        request.pages = -(-(request.offset + self.step) // self.config.block_size)
-        self.rows.leave(request)
-        pipeline = self.pipeline
-        if pipeline.depth == 1:
-            self._finish(request, pipeline.end)
-        elif request.ends_by_eos:
-            self.wasted_rows += 1
-            self._finish(request, pipeline.end_before)
-        else:
-            self._announce(request, pipeline.end)
-            self.leaving.append(request)
-            self.leaving_since = self.calls
-
-    def _finish(self, request: Request, time: int) -> None:
-        self._announce(request, time)
-        self._free(request)
+    def _end_rows(self, step: int) -> None:
+        """Rows that have had their last step leave; whose output is known now is freed, in running order."""
+        pipeline, size = self.pipeline, self.config.block_size
+        known: list[Request] = []
+        if self.leaving and self.leaving_since < self.calls:
+            known, self.leaving = self.leaving, []
+        for request in self.rows.pop_due(step):
+            request.pages = -(-(request.offset + step) // size)
+            if self.log is not None:
+                self.log.left(request, step)
+            self.rows.leave(request)
+            if pipeline.depth == 1:
+                self._announce(request, pipeline.end)
+                known.append(request)
+            elif request.ends_by_eos:
+                self.wasted_rows += 1
+                self._announce(request, pipeline.end_before)
+                known.append(request)
+            else:  # scheduled no more, but its pages are free only when the output in flight is known
+                self._announce(request, pipeline.end)
+                self.leaving.append(request)
+                self.leaving_since = self.calls
+        if len(known) > 1:
+            known.sort(key=lambda request: request.sequence)
+        for request in known:
+            self._free(request)
 
     def _announce(self, request: Request, time: int) -> None:
         request.finish = time
@@ -239,14 +255,19 @@ class Engine:
         if len(partials) > 1:
             return None
         request = partials[0]
-        tokens = min(request.known - request.computed, budget)
-        threshold = self.config.long_prefill_token_threshold
-        if 0 < threshold < tokens:
-            tokens = threshold
+        tokens = min(self.limited(request.known - request.computed), budget)
         if tokens <= 0:
             return []
         pages = -(-(request.computed + tokens) // self.pool.block_size) - request.pages
         return [(request, tokens, pages)] if pages <= free else None
+
+    def limited(self, tokens: int) -> int:
+        """At most ``long_prefill_token_threshold`` tokens of a prompt in one step (0.33: not for a lone request)."""
+        threshold = self.config.long_prefill_token_threshold
+        if not 0 < threshold < tokens:
+            return tokens
+        alone = len(self.running) + len(self.admission.waiting) == 1
+        return tokens if alone and self.config.threshold_spares_single else threshold
 
     def compute(self, request: Request, tokens: int, pages: int) -> None:
         """Account ``tokens`` more computed tokens of a prompt on ``pages`` new pages."""
@@ -269,6 +290,9 @@ class Engine:
         prefill = sum(n for _, n in chunks)
         self.scheduled_tokens += decodes + prefill
         self.journal.stretch(self, 1, start, end - start, 0, decodes, prefill, context, price)
+        if self.log is not None:
+            for request, tokens in chunks:
+                self.log.computed(request, step, tokens)
         self.step = step + 1
         if done:
             self._join(done, end)
@@ -286,6 +310,8 @@ class Engine:
             if request.ends_by_eos and self.pipeline.depth == 2:
                 steps += 1
             self.rows.join(request, self.step, request.computed, steps)
+            if self.log is not None:
+                self.log.joined(request, self.step)
 
     # -- many steps at once --------------------------------------------------------------------------------------
 
@@ -303,7 +329,10 @@ class Engine:
             # requests in flight free their pages one call into the stretch: the order of the queue depends on it
             first = rows.pages(step, 1)
             self.pool.take(first)
+            free = self.pool.free
             self._free_leaving()
+            if self.log is not None:
+                self.log.freed[step + 1] = self.pool.free - free
             pages -= first
         if pages:
             self.pool.take(pages)
@@ -335,8 +364,11 @@ class Engine:
             steps = (price.limit - context) // count + 1
         if self.knots and steps > 1:
             steps = min(steps, (knot_end(context) - context) // count + 1)
-        if regime == HOST and slope:
-            steps = min(steps, (host - device) // slope + 1)
+        if regime == HOST:
+            if call + device - max(pipeline.end, call) != slope:
+                steps = 1  # outputs come host + slope apart only from the second step on
+            elif slope:
+                steps = min(steps, (host - device) // slope + 1)
         moment = limit
         inbox = self.inbox
         if inbox and inbox[0].arrival_alone < moment and self.admission.could_admit():
@@ -389,12 +421,7 @@ class Engine:
             end = call + steps * host + last
             pipeline.host_free = call + steps * host
             pipeline.end_before = before if steps == 1 else end - host - slope
-            first = call + host + device - start
-            journal.stretch(self, 1, start, first, 0, count, 0, context, price)
-            if steps > 1:
-                self.step += 1
-                journal.stretch(self, steps - 1, start + first, host + slope, 0, count, 0, context + count, price)
-                self.step -= 1
+            journal.stretch(self, steps, start, call + host + device - start, 0, count, 0, context, price)
         else:
             end = pipeline.step(call, host, device)
             journal.stretch(self, 1, start, end - start, 0, count, 0, context, price)
@@ -464,6 +491,8 @@ class Engine:
             hashed = computed + given - (in_flight and step + given > request.join_step)
             request.pages = -(-(computed + given) // size)
             request.last_token = self.pipeline.end
+            if self.log is not None:
+                self.log.left(request, step)
             self.rows.leave(request)
         self.pool.release(request, hashed, may_return=True)
         if request.emitted >= request.output_tokens:

@@ -70,15 +70,12 @@ class _Walk:
         size = engine.pool.block_size
         if self.is_row(request):
             return 1, 0 if (request.offset + engine.step) % size else 1
-        tokens = min(request.known - request.computed, self.budget)
-        threshold = engine.config.long_prefill_token_threshold
-        if 0 < threshold < tokens:
-            tokens = threshold
+        tokens = min(engine.limited(request.known - request.computed), self.budget)
         return tokens, -(-(request.computed + tokens) // size) - request.pages
 
     def _victim(self) -> Request:
         if self.engine.config.scheduling_policy == "priority":
-            return max(self.order, key=lambda r: (r.priority, r.arrival))
+            return max(self.order, key=lambda r: (r.priority, r.arrival, r.index))
         return self.order[-1]
 
     def _preempt(self, victim: Request) -> None:
@@ -103,5 +100,9 @@ class _Walk:
                 decodes += 1
                 context += request.offset + step + 1
             else:
+                if engine.log is not None:
+                    engine.log.left(request, step)
                 engine.rows.postpone(request)
+                if engine.log is not None:
+                    engine.log.joined(request, step + 1)
         return decodes, context, chunks, self.preempted

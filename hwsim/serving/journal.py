@@ -63,7 +63,6 @@ class Journal:
         self.peak_pages = 0
         self.peak_start = 0
         self.peak_cached = 0
-        self.schedule: ScheduleLog | None = None
         self._rows: list[tuple] = []
         self._packed: list[dict[str, np.ndarray]] = []
         self._done: list[tuple] = []
@@ -159,15 +158,6 @@ class Journal:
     def request_table(self) -> dict[str, np.ndarray]:
         """All finished requests as columns, in the order they finished."""
         return _join([*self._done_packed, _pack(self._done, self.REQUEST)], self.REQUEST)
-
-
-class ScheduleLog:
-    """Who was scheduled when: prompt chunks one by one, decode rows as intervals of steps."""
-
-    def __init__(self) -> None:
-        self.chunks: list[tuple[int, Request, int, int, int, int]] = []
-        self.rows: list[tuple[Request, int, int, int, int]] = []
-        self.free: list[tuple[int, int]] = []
 
 
 def _pack(rows: list[tuple], columns: tuple) -> dict[str, np.ndarray]:

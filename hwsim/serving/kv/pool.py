@@ -19,14 +19,22 @@ class PagePool:
     Source of the rules: vLLM 0.33 ``v1/core/block_pool.py`` and ``kv_cache_manager.py`` as described in its docs.
     """
 
-    __slots__ = ("blank", "block_size", "caching", "evicted", "free", "index", "queue", "usable")
+    __slots__ = ("blank", "block_size", "caching", "evicted", "free", "index", "queue", "unhashed_first", "usable")
 
-    def __init__(self, num_gpu_blocks: int, block_size: int, *, enable_prefix_caching: bool = True) -> None:
+    def __init__(
+        self,
+        num_gpu_blocks: int,
+        block_size: int,
+        *,
+        enable_prefix_caching: bool = True,
+        unhashed_first: bool = True,
+    ) -> None:
         self.block_size = block_size
         self.usable = num_gpu_blocks - 1
         self.free = self.usable
         self.blank = self.usable
         self.caching = enable_prefix_caching
+        self.unhashed_first = unhashed_first
         self.index: dict[int, Node] = {}
         self.queue: OrderedDict[Run, None] = OrderedDict()
         self.evicted = 0
@@ -38,7 +46,7 @@ class PagePool:
 
     @property
     def cached(self) -> int:
-        """Free pages that still hold content somebody may hit."""
+        """Free pages behind the blank ones in the queue: they hold content (with 0.11's queue some are blank too)."""
         return self.free - self.blank
 
     # -- taking and releasing ------------------------------------------------------------------------------------
@@ -83,7 +91,11 @@ class PagePool:
         pages, registered = request.pages, request.registered
         own = max(hashed_tokens // self.block_size - registered, 0) if self.caching else 0
         self.free += pages - registered
-        self.blank += pages - registered - own
+        blank = pages - registered - own
+        if self.unhashed_first:
+            self.blank += blank
+        elif blank:
+            self.queue[Run(None, 0, blank, 0)] = None
         if own:
             self._queue_own(request, own, may_return)
         if registered:
@@ -152,12 +164,13 @@ class PagePool:
         if request.prefix_ids is not None:
             index, size = self.index, self.block_size
             block, last = request.prefix_block, request.prompt_tokens
-            tokens = 0
+            tokens = chain = 0
             for key in request.prefix_ids:
                 tokens += block
+                chain = hash((chain, key))  # a block is known by all that precedes it, too
                 end = (tokens if tokens < last else last) // size
                 if end > start:
-                    yield index.get(key), start, end
+                    yield index.get(chain), start, end
                     start = end
         if request.private is not None:
             yield request.private, start, 1 << 60
@@ -193,15 +206,16 @@ class PagePool:
         if request.prefix_ids is None or not self.caching:
             return
         full, done = tokens // self.block_size, request.registered
-        start = tokens_seen = 0
+        start = tokens_seen = chain = 0
         for key in request.prefix_ids:
             tokens_seen += request.prefix_block
+            chain = hash((chain, key))
             end = min(tokens_seen, request.prompt_tokens) // self.block_size
             if end > done:
                 if done >= full:
                     break
                 upto = min(end, full)
-                self._enter(request, key, done - start, upto - start)
+                self._enter(request, chain, done - start, upto - start)
                 done = upto
             if end > start:
                 start = end
@@ -215,9 +229,11 @@ class PagePool:
         if node is None:
             node = self.index[key] = Node(key)
         mine = request.holds[-1] if request.holds else None
-        if mine is not None and mine[2] == low:
+        if mine is not None and mine[2] == low and node.copies:
             copy = mine[0]
-            if copy.node is node and copy.runs[-1].hi == low and copy.runs[-1].ref == 1:
+            last = copy.runs[-1]
+            # a copy grows only while it is the youngest: the table returns whichever page was entered first
+            if node.copies[-1] is copy and last.hi == low and last.ref == 1:
                 copy.runs[-1].hi = mine[2] = high
                 return
         copy = Copy(node)
