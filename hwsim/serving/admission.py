@@ -143,7 +143,9 @@ class Admission:
             if -(-request.known // size) > pool.usable:
                 self.reject_head()
                 continue
-            hits, idle, holds = pool.lookup(request, (request.known - 1) // size)
+            hits, idle, holds = 0, 0, []
+            if request.prefix_ids is not None or request.private is not None:
+                hits, idle, holds = pool.lookup(request, (request.known - 1) // size)
             tokens = engine.limited(request.known - hits * size)
             if tokens > budget:
                 if not config.enable_chunked_prefill:

@@ -152,7 +152,7 @@ class Engine:
         inbox = self.inbox
         while inbox and inbox[0].arrival_alone <= call:
             self.admission.arrive(inbox.popleft())
-        if self.partials or self.admission.possible():
+        if self.partials or self.admission.possible() or self.rows.count > self.config.max_num_batched_tokens:
             self._mixed(call)
         elif self.rows.count:
             self._stretch(call, limit)
@@ -221,13 +221,14 @@ class Engine:
         need = rows.pages(step, 1)
         chunks: list[tuple[Request, int]] = []
         plan = self._continue_partials(budget, pool.free - need)
-        if plan is None or need > pool.free:
+        if plan is None or budget < 0 or need > pool.free:
             decodes, context, chunks, preempted = schedule_exactly(self)
             budget = self.config.max_num_batched_tokens - decodes - sum(tokens for _, tokens in chunks)
         else:
             preempted = False
             context = rows.context(step)
-            pool.take(need)
+            if need:
+                pool.take(need)
             for request, tokens, pages in plan:
                 pool.take(pages)
                 self.compute(request, tokens, pages)
@@ -276,18 +277,22 @@ class Engine:
         self.pool.register(request, request.computed)
 
     def _run_mixed(self, call: int, decodes: int, context: int, chunks: list[tuple[Request, int]]) -> None:
-        step = self.step
-        done = [request for request, _ in chunks if request.computed == request.known]
-        shape = StepShape(decodes, tuple((n, r.computed - n) for r, n in chunks), decodes + len(done))
-        price = self.pricer.price(shape, context)
+        step, pipeline = self.step, self.pipeline
+        prefill = 0
+        spans: list[tuple[int, int]] = []
+        done: list[Request] = []
+        for request, tokens in chunks:
+            prefill += tokens
+            spans.append((tokens, request.computed - tokens))
+            if request.computed == request.known:
+                done.append(request)
+        price = self.pricer.price(StepShape(decodes, tuple(spans), decodes + len(done)), context)
         price.steps += 1
         price.contexts += context
         if self.knots:
             self.current = (price, knot_end(context))
-        pipeline = self.pipeline
-        start = max(pipeline.end, call)
-        end = pipeline.step(call, price.host, price.device(context))
-        prefill = sum(n for _, n in chunks)
+        start = pipeline.end if pipeline.end > call else call
+        end = pipeline.step(call, price.host, price.base + price.slope * context)
         self.scheduled_tokens += decodes + prefill
         self.journal.stretch(self, 1, start, end - start, 0, decodes, prefill, context, price)
         if self.log is not None:
@@ -296,7 +301,8 @@ class Engine:
         self.step = step + 1
         if done:
             self._join(done, end)
-            self.partials = [r for r in self.partials if r.computed < r.known]
+            if self.partials:
+                self.partials = [r for r in self.partials if r.computed < r.known]
 
     def _join(self, done: list[Request], end: int) -> None:
         """Prompts that this step completed give a token at its end and are decode rows from the next step on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,43 +13,42 @@ if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
     from hwsim.serving.request import Request
 
-_FLUSH = 4096
-
 
 class Journal:
-    """Columnar record of a run: rows are buffered as tuples and packed 4096 at a time, so a row costs one append.
+    """Columnar record of a run in flat integer arrays: a row costs one ``extend`` and a hundred bytes.
 
-    ``stretches``: replica, first step, steps, start (ps), first duration and slope (subticks), decode rows, prefill
-    tokens, context, running, waiting, free pages, cached pages, bound (code).  ``requests`` keeps the finished ones.
+    A stretch is a run of steps with one batch: its first interval starts at ``start`` (ps of alone time), lasts
+    ``first_duration`` subticks, and each following one is longer by ``slope``.  ``waiting`` and ``running`` are as
+    the first call left them, ``free_pages`` as the last did.  Requests are written when they finish.
     """
 
     STRETCH = (
-        ("replica", np.int32),
-        ("first_step", np.int64),
-        ("steps", np.int32),
-        ("start", np.int64),
-        ("first_duration", np.int64),
-        ("slope", np.int64),
-        ("decode_rows", np.int32),
-        ("prefill_tokens", np.int32),
-        ("context", np.int64),
-        ("running", np.int32),
-        ("waiting", np.int32),
-        ("free_pages", np.int32),
-        ("cached_pages", np.int32),
-        ("bound", np.int16),
+        "replica",
+        "first_step",
+        "steps",
+        "start",
+        "first_duration",
+        "slope",
+        "decode_rows",
+        "prefill_tokens",
+        "context",
+        "running",
+        "waiting",
+        "free_pages",
+        "cached_pages",
+        "bound",
     )
     REQUEST = (
-        ("index", np.int64),
-        ("replica", np.int32),
-        ("arrival", np.int64),
-        ("scheduled", np.int64),
-        ("first_token", np.int64),
-        ("finish", np.int64),
-        ("input_tokens", np.int32),
-        ("output_tokens", np.int32),
-        ("cached_tokens", np.int32),
-        ("preemptions", np.int32),
+        "index",
+        "replica",
+        "arrival",
+        "scheduled",
+        "first_token",
+        "finish",
+        "input_tokens",
+        "output_tokens",
+        "cached_tokens",
+        "preemptions",
     )
 
     def __init__(self, *, keep: bool = True) -> None:
@@ -63,10 +63,8 @@ class Journal:
         self.peak_pages = 0
         self.peak_start = 0
         self.peak_cached = 0
-        self._rows: list[tuple] = []
-        self._packed: list[dict[str, np.ndarray]] = []
-        self._done: list[tuple] = []
-        self._done_packed: list[dict[str, np.ndarray]] = []
+        self._stretches = array("q")
+        self._requests = array("q")
 
     def stretch(
         self,
@@ -82,11 +80,11 @@ class Journal:
     ) -> None:
         """A stretch of ``steps`` steps with one batch; its first interval starts at ``start`` and lasts ``first``."""
         pool = engine.pool
-        held = pool.usable - pool.free
-        if held > self.peak_pages:
-            self.peak_pages = held
+        free, blank = pool.free, pool.blank
+        if pool.usable - free > self.peak_pages:
+            self.peak_pages = pool.usable - free
             self.peak_start = start
-            self.peak_cached = pool.free - pool.blank
+            self.peak_cached = free - blank
         self.stretches += 1
         self.steps += steps
         if not self.keep:
@@ -95,8 +93,7 @@ class Journal:
         code = self.bounds.get(bound)
         if code is None:
             code = self.bounds[bound] = len(self.bounds)
-        rows = self._rows
-        rows.append(
+        self._stretches.extend(
             (
                 engine.replica,
                 engine.step,
@@ -109,23 +106,19 @@ class Journal:
                 context,
                 len(engine.running),
                 len(engine.admission.waiting),
-                pool.free,
-                pool.free - pool.blank,
+                free,
+                free - blank,
                 code,
             )
         )
-        if len(rows) >= _FLUSH:
-            self._packed.append(_pack(rows, self.STRETCH))
-            rows.clear()
 
     def finished(self, replica: int, request: Request) -> None:
         """A request's last token has a time."""
         self.completed += 1
         if request.request_id is not None:
             self.names[request.index] = request.request_id
-        done = self._done
         assert request.scheduled is not None and request.first_token is not None and request.finish is not None
-        done.append(
+        self._requests.extend(
             (
                 request.index,
                 replica,
@@ -139,9 +132,6 @@ class Journal:
                 request.preemptions,
             )
         )
-        if len(done) >= _FLUSH:
-            self._done_packed.append(_pack(done, self.REQUEST))
-            done.clear()
 
     def rejected(self, replica: int, request: Request) -> None:
         """A request that is not served, with its reason."""
@@ -152,20 +142,14 @@ class Journal:
         self.gaps.append(subticks)
 
     def stretch_table(self) -> dict[str, np.ndarray]:
-        """All stretches as columns, in the order of execution."""
-        return _join([*self._packed, _pack(self._rows, self.STRETCH)], self.STRETCH)
+        """All stretches as int64 columns, in the order of execution."""
+        return _columns(self._stretches, self.STRETCH)
 
     def request_table(self) -> dict[str, np.ndarray]:
-        """All finished requests as columns, in the order they finished."""
-        return _join([*self._done_packed, _pack(self._done, self.REQUEST)], self.REQUEST)
+        """All finished requests as int64 columns, in the order they finished."""
+        return _columns(self._requests, self.REQUEST)
 
 
-def _pack(rows: list[tuple], columns: tuple) -> dict[str, np.ndarray]:
-    if not rows:
-        return {name: np.empty(0, dtype) for name, dtype in columns}
-    table = np.array(rows, dtype=np.int64)
-    return {name: table[:, i].astype(dtype) for i, (name, dtype) in enumerate(columns)}
-
-
-def _join(parts: list[dict[str, np.ndarray]], columns: tuple) -> dict[str, np.ndarray]:
-    return {name: np.concatenate([part[name] for part in parts]) for name, _ in columns}
+def _columns(values: array[int], names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    table = np.array(values, dtype=np.int64).reshape(-1, len(names))
+    return {name: table[:, i].copy() for i, name in enumerate(names)}

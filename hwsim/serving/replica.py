@@ -102,9 +102,9 @@ class Replica:
             moments.append(timeline.wall(boundary))
         if engine.notices:
             moments.append(timeline.wall(engine.notices[0][0]))
-        if self.flow is not None and not engine.rows.count and not engine.partials:
-            if timeline.alone(self.clock.now << SUBTICK_BITS) < engine.pipeline.end:
-                moments.append(timeline.wall(engine.pipeline.end))  # the device falls idle: stop asking
+        draining = self.flow is not None and not engine.rows.count and not engine.partials
+        if draining and timeline.alone(self.clock.now << SUBTICK_BITS) < engine.pipeline.end:
+            moments.append(timeline.wall(engine.pipeline.end))  # the device falls idle: stop asking
         arrival = self.source.next_arrival()
         if arrival is not None:
             moments.append(arrival << SUBTICK_BITS)

@@ -25,7 +25,7 @@ class Chunk(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """A request's decode rows in the steps ``first <= step < end``; computed tokens before one are ``offset + step``."""
+    """Decode rows of a request in steps ``first <= step < end``; tokens computed before one are ``offset + step``."""
 
     first: int
     end: int

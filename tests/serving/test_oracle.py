@@ -12,9 +12,7 @@ from .schedules import Schedule, load_schedules
 from .schedules.random_case import STEP_TICKS, random_case
 
 SCHEDULES = {schedule.name: schedule for schedule in load_schedules()}
-ROOMY = OracleConfig(
-    num_gpu_blocks=101, block_size=4, max_num_seqs=8, max_num_batched_tokens=64, max_model_len=200
-)
+ROOMY = OracleConfig(num_gpu_blocks=101, block_size=4, max_num_seqs=8, max_num_batched_tokens=64, max_model_len=200)
 
 
 def run_schedule(schedule: Schedule) -> OracleResult:
@@ -29,9 +27,7 @@ def run_schedule(schedule: Schedule) -> OracleResult:
 def test_hand_made_schedule(name: str) -> None:
     schedule = SCHEDULES[name]
     result = run_schedule(schedule)
-    got = [
-        {key: call[key] for key in row} for row, call in zip(schedule.calls, result.calls, strict=False)
-    ]
+    got = [{key: call[key] for key in row} for row, call in zip(schedule.calls, result.calls, strict=False)]
     assert got == schedule.calls
     assert len(result.calls) == len(schedule.calls)
     for row, call in zip(schedule.calls, result.calls, strict=True):
@@ -109,7 +105,7 @@ def test_costs_may_depend_on_the_batch() -> None:
         seen.append(dict(rows))
         return 7 * sum(tokens for tokens, _ in rows.values())
 
-    result = run_oracle([OracleRequest("r", 3, 5, 2, 2)], ROOMY, device, lambda rows: len(rows))
+    result = run_oracle([OracleRequest("r", 3, 5, 2, 2)], ROOMY, device, len)
     assert seen == [{"r": (5, 0)}, {"r": (1, 5)}]
     assert [(call["start"], call["end"]) for call in result.steps] == [(4, 39), (40, 47)]
 
