@@ -10,18 +10,18 @@ from hwsim.serving.request import Request
 class DecodeRows:
     """Requests that decode in lockstep: one token each in every step, so only sums and remainders are kept.
 
-    A row's computed tokens in step ``m`` are ``offset + m``.  ``residues[r]`` counts the rows with ``offset % page
-    == r``, which gives the pages that any span of steps takes; ``due`` orders the rows by the step in which they
-    are no longer scheduled.
+    A row's computed tokens in step ``m`` are ``offset + m``.  ``phases[r]`` counts the rows that need a new page in
+    the steps ``m % page == r``, which gives the pages that any span of steps takes (the list is kept twice in a row,
+    so that a span is one slice); ``due`` orders the rows by the step in which they are no longer scheduled.
     """
 
-    __slots__ = ("count", "due", "offsets", "page", "residues")
+    __slots__ = ("count", "due", "offsets", "page", "phases")
 
     def __init__(self, page: int) -> None:
         self.page = page
         self.count = 0
         self.offsets = 0
-        self.residues = [0] * page
+        self.phases = [0] * (2 * page)
         self.due: list[tuple[int, int, Request]] = []
 
     def join(self, request: Request, step: int, computed: int, steps: int) -> None:
@@ -31,7 +31,9 @@ class DecodeRows:
         request.finish_step = finish = step + steps
         self.count += 1
         self.offsets += offset
-        self.residues[offset % self.page] += 1
+        phase = -offset % self.page
+        self.phases[phase] += 1
+        self.phases[phase + self.page] += 1
         heappush(self.due, (finish, request.sequence, request))
 
     def leave(self, request: Request) -> None:
@@ -39,20 +41,16 @@ class DecodeRows:
         offset = request.offset
         self.count -= 1
         self.offsets -= offset
-        self.residues[offset % self.page] -= 1
+        phase = -offset % self.page
+        self.phases[phase] -= 1
+        self.phases[phase + self.page] -= 1
         request.finish_step = -1
 
     def postpone(self, request: Request) -> None:
         """The row was not scheduled in this step: everything about it happens one step later."""
-        finish = request.finish_step + 1
-        offset = request.offset
-        self.offsets -= 1
-        self.residues[offset % self.page] -= 1
-        self.residues[(offset - 1) % self.page] += 1
-        request.offset = offset - 1
-        request.join_step += 1
-        request.finish_step = finish
-        heappush(self.due, (finish, request.sequence, request))
+        finish, computed, join_step = request.finish_step, request.offset, request.join_step
+        self.leave(request)
+        self.join(request, join_step + 1, computed + join_step, finish - join_step)
 
     def next_due(self) -> int | None:
         """The next step in which some row is no longer scheduled."""
@@ -75,12 +73,11 @@ class DecodeRows:
 
     def pages(self, step: int, steps: int) -> int:
         """Pages that ``steps`` steps from ``step`` on take: one whenever a row's computed tokens fill its pages."""
-        whole, rest = divmod(steps, self.page)
-        pages = whole * self.count
-        residues, page = self.residues, self.page
-        for j in range(step, step + rest):
-            pages += residues[-j % page]
-        return pages
+        page = self.page
+        first = step % page
+        if steps < page:
+            return sum(self.phases[first : first + steps])
+        return steps // page * self.count + sum(self.phases[first : first + steps % page])
 
     def context(self, step: int) -> int:
         """Tokens that all rows attend to in ``step``, the new ones included."""

@@ -54,7 +54,6 @@ class Journal:
     def __init__(self, *, keep: bool = True) -> None:
         self.keep = keep
         self.stretches = 0
-        self.steps = 0
         self.completed = 0
         self.bounds: dict[str, int] = {}
         self.gaps: list[int] = []
@@ -86,13 +85,11 @@ class Journal:
             self.peak_start = start
             self.peak_cached = free - blank
         self.stretches += 1
-        self.steps += steps
         if not self.keep:
             return
-        bound = price.bound(context)
-        code = self.bounds.get(bound)
+        code = self.bounds.get(price.bound(context))
         if code is None:
-            code = self.bounds[bound] = len(self.bounds)
+            code = self.bounds[price.bound(context)] = len(self.bounds)
         self._stretches.extend(
             (
                 engine.replica,

@@ -36,6 +36,7 @@ class Scheduler:
         self.requests: dict[str, _Live] = {}  # arrived and not finished
         self.waiting: list[_Live] = []
         self.running: list[_Live] = []
+        self.alone = False  # one request in the engine at the start of this call
 
     # -- arrival and rejection
 
@@ -63,6 +64,7 @@ class Scheduler:
 
     def schedule(self) -> dict[str, Any]:
         budget = self.config.max_num_batched_tokens
+        self.alone = len(self.requests) == 1
         call: dict[str, Any] = {
             "scheduled": {},
             "cached": {},
@@ -92,7 +94,11 @@ class Scheduler:
                 position += 1
                 continue
             while not (granted := self.allocate(r, [], n, admission=False)):
-                victim = self.running[-1] if self.config.policy == "fcfs" else max(self.running, key=lambda v: v.rank)
+                victim = (
+                    self.running[-1]
+                    if self.config.policy == "fcfs"
+                    else max(self.running, key=lambda v: v.rank)
+                )
                 if self.running.index(victim) < position:
                     position -= 1
                 budget += call["scheduled"].pop(victim.spec.request_id, 0)
@@ -117,7 +123,7 @@ class Scheduler:
 
     def limited(self, n: int) -> int:
         threshold = self.config.long_prefill_token_threshold
-        if threshold == 0 or (self.config.threshold_ignored_when_alone and len(self.requests) == 1):
+        if threshold == 0 or (self.config.threshold_ignored_when_alone and self.alone):
             return n
         return min(n, threshold)
 

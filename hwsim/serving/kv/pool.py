@@ -19,7 +19,7 @@ class PagePool:
     Source of the rules: vLLM 0.33 ``v1/core/block_pool.py`` and ``kv_cache_manager.py`` as described in its docs.
     """
 
-    __slots__ = ("blank", "block_size", "caching", "evicted", "free", "index", "queue", "unhashed_first", "usable")
+    __slots__ = ("blank", "block_size", "caching", "evicted", "free", "index", "queue", "tail", "unhashed_first", "usable")
 
     def __init__(
         self,
@@ -37,6 +37,7 @@ class PagePool:
         self.unhashed_first = unhashed_first
         self.index: dict[int, Node] = {}
         self.queue: OrderedDict[Run, None] = OrderedDict()
+        self.tail: Run | None = None  # the last run of the queue, if nobody can ask for its pages again
         self.evicted = 0
 
     @property
@@ -71,6 +72,8 @@ class PagePool:
             del queue[run]
             if run.copy is not None:
                 self._forget(run)
+            elif run is self.tail:
+                self.tail = None
 
     def _forget(self, run: Run) -> None:
         copy = run.copy
@@ -95,16 +98,24 @@ class PagePool:
         if self.unhashed_first:
             self.blank += blank
         elif blank:
-            self.queue[Run(None, 0, blank, 0)] = None
+            self._queue_lost(blank)
         if own:
             self._queue_own(request, own, may_return)
         if registered:
             self._release_shared(request)
         request.pages = request.registered = 0
 
+    def _queue_lost(self, pages: int) -> None:
+        """Pages that nobody can ask for again: only their number and their place in the queue matter."""
+        if self.tail is not None:
+            self.tail.hi += pages
+        else:
+            self.tail = run = Run(None, 0, pages, 0)
+            self.queue[run] = None
+
     def _queue_own(self, request: Request, pages: int, may_return: bool) -> None:
         if not may_return:
-            self.queue[Run(None, 0, pages, 0)] = None
+            self._queue_lost(pages)
             return
         node = request.private
         if node is None:
@@ -117,6 +128,7 @@ class PagePool:
         copy.runs.append(run)
         node.copies.append(copy)
         self.queue[run] = None
+        self.tail = None
 
     def _release_shared(self, request: Request) -> None:
         assert request.holds is not None
@@ -128,6 +140,7 @@ class PagePool:
                     if not run.ref:
                         self.free += run.hi - run.lo
                         queue[run] = None
+                        self.tail = None
         request.holds = None
 
     # -- the prefix index ----------------------------------------------------------------------------------------

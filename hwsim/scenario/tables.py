@@ -1,0 +1,106 @@
+"""The tables of a run: what the engines wrote down, in seconds and names, one numpy array per column."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwsim.cost.price import SUBTICKS_PER_SECOND
+from hwsim.units import TICKS_PER_SECOND
+
+if TYPE_CHECKING:
+    from hwsim.serving.journal import Journal
+    from hwsim.serving.replica import Replica
+
+Table = dict[str, Any]
+
+
+def request_table(journal: Journal, unfinished: list[tuple[Any, int]]) -> Table:
+    """One row per request that arrived, in order of arrival: times in seconds (NaN where never reached)."""
+    done = journal.request_table()
+    rest = [(request, replica) for request, replica in [*journal.others, *unfinished]]
+    index = np.concatenate([done["index"], np.array([r.index for r, _ in rest], dtype=np.int64)])
+    order = np.argsort(index, kind="stable")
+
+    def column(name: str, others: list[Any], dtype: Any = np.int64) -> np.ndarray:
+        return np.concatenate([done[name].astype(dtype), np.array(others, dtype=dtype)])[order]
+
+    def seconds(name: str, others: list[int | None]) -> np.ndarray:
+        values = [np.nan if value is None else (value >> 10) / TICKS_PER_SECOND for value in others]
+        return np.concatenate([done[name] / TICKS_PER_SECOND, np.array(values, dtype=np.float64)])[order]
+
+    count = len(done["index"])
+    statuses = ["completed"] * count + [request.status for request, _ in rest]
+    reasons = [""] * count + [request.reason for request, _ in rest]
+    names = [journal.names.get(i) or str(i) for i in done["index"].tolist()]
+    names += [request.request_id or str(request.index) for request, _ in rest]
+    return {
+        "request_id": [names[i] for i in order],
+        "replica": column("replica", [replica for _, replica in rest]),
+        "arrival_s": column("arrival", [request.arrival for request, _ in rest]) / TICKS_PER_SECOND,
+        "scheduled_s": seconds("scheduled", [request.scheduled for request, _ in rest]),
+        "first_token_s": seconds("first_token", [request.first_token for request, _ in rest]),
+        "finish_s": seconds("finish", [request.finish for request, _ in rest]),
+        "input_tokens": column("input_tokens", [request.prompt_tokens for request, _ in rest]),
+        "output_tokens": column("output_tokens", [request.emitted for request, _ in rest]),
+        "cached_tokens": column("cached_tokens", [max(request.cached_tokens, 0) for request, _ in rest]),
+        "preemptions": column("preemptions", [request.preemptions for request, _ in rest]),
+        "status": [statuses[i] for i in order],
+        "reason": [reasons[i] for i in order],
+    }
+
+
+def step_table(journal: Journal) -> Table:
+    """One row per stretch of steps with one batch, in the order in which they were executed."""
+    raw = journal.stretch_table()
+    bounds = [name for name, _ in sorted(journal.bounds.items(), key=lambda item: item[1])]
+    return {
+        "replica": raw["replica"],
+        "first_step": raw["first_step"],
+        "steps": raw["steps"],
+        "start_s": raw["start"] / TICKS_PER_SECOND,
+        "start_ticks": raw["start"],
+        "first_duration_s": raw["first_duration"] / SUBTICKS_PER_SECOND,
+        "slope_s": raw["slope"] / SUBTICKS_PER_SECOND,
+        "decode_rows": raw["decode_rows"],
+        "prefill_tokens": raw["prefill_tokens"],
+        "context": raw["context"],
+        "running": raw["running"],
+        "waiting": raw["waiting"],
+        "free_pages": raw["free_pages"],
+        "cached_pages": raw["cached_pages"],
+        "bound": [bounds[code] for code in raw["bound"].tolist()],
+    }
+
+
+def gap_table(journal: Journal) -> Table:
+    """Inter-token gaps that no stretch tells: the pauses of pre-empted requests."""
+    gaps = np.array(journal.gaps, dtype=np.float64) / SUBTICKS_PER_SECOND
+    return {"gap_s": gaps, "count": np.ones(len(gaps), dtype=np.int64)}
+
+
+def schedule_table(replicas: list[Replica], first_s: float, end_s: float) -> Table:
+    """Who was scheduled in each step that starts in the window, in vLLM's terms."""
+    out: dict[str, list] = {}
+    for replica in replicas:
+        engine = replica.engine
+        if engine.log is None:
+            continue
+        raw = engine.journal.stretch_table()
+        mine = raw["replica"] == engine.replica
+        first, end = _window(raw, mine, first_s * TICKS_PER_SECOND, end_s * TICKS_PER_SECOND)
+        table = engine.log.table(engine, first, end)
+        out.setdefault("replica", []).extend([engine.replica] * len(table["step"]))
+        for name, values in table.items():
+            out.setdefault(name, []).extend(values)
+    return out
+
+
+def _window(raw: dict[str, np.ndarray], mine: np.ndarray, low: float, high: float) -> tuple[int, int]:
+    """The steps of the stretches that start inside the window."""
+    starts, firsts, steps = raw["start"][mine], raw["first_step"][mine], raw["steps"][mine]
+    inside = np.nonzero((starts >= low) & (starts < high))[0]
+    if not len(inside):
+        return 0, 0
+    return int(firsts[inside[0]]), int(firsts[inside[-1]] + steps[inside[-1]])
