@@ -52,15 +52,15 @@ class DecodeRows:
         self.leave(request)
         self.join(request, join_step + 1, computed + join_step, finish - join_step)
 
-    def next_due(self) -> int | None:
-        """The next step in which some row is no longer scheduled."""
+    def next_due(self) -> int:
+        """The next step in which some row is no longer scheduled (-1 without rows)."""
         due = self.due
         while due:
             step, sequence, request = due[0]
             if request.finish_step == step and request.sequence == sequence:
                 return step
             heappop(due)
-        return None
+        return -1
 
     def pop_due(self, step: int) -> list[Request]:
         """The rows that end before ``step``, in running order; the caller lets them leave."""

@@ -112,8 +112,10 @@ class Engine:
     def next_call(self) -> int | None:
         """Alone time of the next call of the scheduler that may do something, or None while nothing is known."""
         if self.rows.count or self.partials or self.admission.waiting:
-            call = self.pipeline.next_call()
-            return call if call > self.stalled_until else self.stalled_until
+            return max(self.pipeline.next_call(), self.stalled_until)
+        return self._idle_call()
+
+    def _idle_call(self) -> int | None:
         end = self.pipeline.end
         if self.leaving:
             return end
@@ -129,17 +131,29 @@ class Engine:
         is not earlier than a finish that has not been announced.
         """
         limit = until + 1 if inclusive else until
+        notices, rows, pipeline, waiting = self.notices, self.rows, self.pipeline, self.admission.waiting
         while True:
-            if self.notices and self.notices[0][0] < limit:
-                limit = self.notices[0][0]
-            call = self.next_call()
-            if call is None or call >= limit:
+            if notices and notices[0][0] < limit:
+                limit = notices[0][0]
+            if rows.count or self.partials or waiting:
+                call = pipeline.end
+                if pipeline.depth > 1:
+                    call = pipeline.end_before
+                    if pipeline.host_free > call:
+                        call = pipeline.host_free
+                    if self.stalled_until > call:
+                        call = self.stalled_until
+            else:
+                call = self._idle_call()
+                if call is None:
+                    return
+            if call >= limit:
                 return
             self._call(call, limit)
 
     def _call(self, call: int, limit: int) -> None:
-        step, due = self.step, self.rows.due
-        if due and due[0][0] <= step:
+        step, rows, admission = self.step, self.rows, self.admission
+        if rows.due and rows.due[0][0] <= step:
             self._end_rows(step)
         elif self.leaving and self.leaving_since < self.calls:
             self._free_leaving()
@@ -148,15 +162,17 @@ class Engine:
             if limit <= call:
                 return  # whoever listens may answer before this call decides
         self.calls += 1
-        self.admission.tried = False
         inbox = self.inbox
         while inbox and inbox[0].arrival_alone <= call:
-            self.admission.arrive(inbox.popleft())
-        if self.partials or self.admission.possible() or self.rows.count > self.config.max_num_batched_tokens:
+            admission.arrive(inbox.popleft())
+        admission.tried = False
+        if self.partials or (admission.waiting and admission.possible()):
             self._mixed(call)
-        elif self.rows.count:
+        elif rows.count > self.config.max_num_batched_tokens:
+            self._mixed(call)
+        elif rows.count:
             self._stretch(call, limit)
-        if self.step == step and not self.rows.count:
+        if self.step == step and not rows.count:
             self._stall(call)
 
     def _stall(self, call: int) -> None:
@@ -323,26 +339,56 @@ class Engine:
 
     def _stretch(self, call: int, limit: int) -> None:
         """Decode steps in closed form up to the first moment that can change the schedule."""
-        plan = self._plan(call, limit)
-        step, steps, rows = self.step, plan[1], self.rows
+        regime, steps, host, device, slope, context, price = self._plan(call, limit)
+        step, rows, pool, pipeline = self.step, self.rows, self.pool, self.pipeline
         pages = rows.pages(step, steps)
-        if pages > self.pool.free:
+        if pages > pool.free:
             steps, pages = self._until_full(step, steps)
             if not steps:
                 self._mixed(call)
                 return
         if self.leaving and steps > 1:
-            # requests in flight free their pages one call into the stretch: the order of the queue depends on it
-            first = rows.pages(step, 1)
-            self.pool.take(first)
-            free = self.pool.free
-            self._free_leaving()
-            if self.log is not None:
-                self.log.freed[step + 1] = self.pool.free - free
-            pages -= first
+            pages -= self._free_inside(step)
         if pages:
-            self.pool.take(pages)
-        self._run_stretch(call, steps, plan)
+            pool.take(pages)
+        count = rows.count
+        triangle = steps * (steps - 1) >> 1
+        price.steps += steps
+        price.contexts += steps * context + count * triangle
+        self.scheduled_tokens += steps * count
+        if self.knots:
+            self.current = (price, knot_end(context))
+        before = pipeline.end
+        start = before if before > call else call
+        last = device + slope * (steps - 1)
+        if regime == DEVICE:
+            first = device
+            pipeline.end = end = before + steps * device + slope * triangle
+            pipeline.host_free = (call if steps == 1 else end - last - last + slope) + host
+            pipeline.end_before = before if steps == 1 else end - last
+        elif regime == SERIAL:
+            first = host + device
+            pipeline.end = call + steps * first + slope * triangle
+        elif regime == HOST:
+            first = call + host + device - start
+            pipeline.end = end = call + steps * host + last
+            pipeline.host_free = call + steps * host
+            pipeline.end_before = before if steps == 1 else end - host - slope
+            slope = 0
+        else:
+            first = pipeline.step(call, host, device) - start
+        self.journal.stretch(self, steps, start, first, slope, count, 0, context, price)
+        self.step = step + steps
+
+    def _free_inside(self, step: int) -> int:
+        """Requests in flight free their pages one call into a stretch: the order of the queue depends on it."""
+        first = self.rows.pages(step, 1)
+        self.pool.take(first)
+        free = self.pool.free
+        self._free_leaving()
+        if self.log is not None:
+            self.log.freed[step + 1] = self.pool.free - free
+        return first
 
     def _plan(self, call: int, limit: int) -> Plan:
         """The longest stretch from ``call`` on, pages aside: every other moment that can change the schedule."""
@@ -361,9 +407,7 @@ class Engine:
             regime = HOST
         else:
             regime = SINGLE
-        ends = rows.next_due()
-        assert ends is not None
-        steps = ends - step
+        steps = rows.next_due() - step
         if self.single_step or regime == SINGLE or (self.leaving and self.admission.waiting):
             return regime, 1, host, device, slope, context, price
         if context + count * (steps - 1) > price.limit:
@@ -401,38 +445,6 @@ class Engine:
             else:
                 high = middle
         return low, self.rows.pages(step, low)
-
-    def _run_stretch(self, call: int, steps: int, plan: Plan) -> None:
-        regime, _, host, device, slope, context, price = plan
-        pipeline, journal = self.pipeline, self.journal
-        count = self.rows.count
-        triangle = steps * (steps - 1) >> 1
-        price.steps += steps
-        price.contexts += steps * context + count * triangle
-        self.scheduled_tokens += steps * count
-        if self.knots:
-            self.current = (price, knot_end(context))
-        before = pipeline.end
-        start = before if before > call else call
-        last = device + slope * (steps - 1)
-        if regime == DEVICE:
-            end = before + steps * device + slope * triangle
-            pipeline.host_free = (call if steps == 1 else end - last - last + slope) + host
-            pipeline.end_before = before if steps == 1 else end - last
-            journal.stretch(self, steps, start, device, slope, count, 0, context, price)
-        elif regime == SERIAL:
-            end = call + steps * (host + device) + slope * triangle
-            journal.stretch(self, steps, start, host + device, slope, count, 0, context, price)
-        elif regime == HOST:
-            end = call + steps * host + last
-            pipeline.host_free = call + steps * host
-            pipeline.end_before = before if steps == 1 else end - host - slope
-            journal.stretch(self, steps, start, call + host + device - start, 0, count, 0, context, price)
-        else:
-            end = pipeline.step(call, host, device)
-            journal.stretch(self, 1, start, end - start, 0, count, 0, context, price)
-        pipeline.end = end
-        self.step += steps
 
     def boundary(self) -> int | None:
         """Alone time of the next call that can decide anything new, as far as is known now (None: nothing to do)."""
