@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
+from struct import Struct
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Journal:
-    """Columnar record of a run in flat integer arrays: a row costs one ``extend`` and a hundred bytes.
+    """Record of a run as packed rows of 64-bit integers: a row costs one ``pack`` and a hundred bytes.
 
     A stretch is a run of steps with one batch: its first interval starts at ``start`` (ps of alone time), lasts
     ``first_duration`` subticks, and each following one is longer by ``slope``.  ``waiting`` and ``running`` are as
@@ -62,8 +62,8 @@ class Journal:
         self.peak_pages = 0
         self.peak_start = 0
         self.peak_cached = 0
-        self._stretches = array("q")
-        self._requests = array("q")
+        self._stretches = bytearray()
+        self._requests = bytearray()
 
     def stretch(
         self,
@@ -90,23 +90,21 @@ class Journal:
         code = self.bounds.get(price.bound(context))
         if code is None:
             code = self.bounds[price.bound(context)] = len(self.bounds)
-        self._stretches.extend(
-            (
-                engine.replica,
-                engine.step,
-                steps,
-                start >> SUBTICK_BITS,
-                first,
-                slope,
-                decodes,
-                prefill,
-                context,
-                len(engine.running),
-                len(engine.admission.waiting),
-                free,
-                free - blank,
-                code,
-            )
+        self._stretches += _STRETCH(
+            engine.replica,
+            engine.step,
+            steps,
+            start >> SUBTICK_BITS,
+            first,
+            slope,
+            decodes,
+            prefill,
+            context,
+            len(engine.running),
+            len(engine.admission.waiting),
+            free,
+            free - blank,
+            code,
         )
 
     def finished(self, replica: int, request: Request) -> None:
@@ -115,19 +113,17 @@ class Journal:
         if request.request_id is not None:
             self.names[request.index] = request.request_id
         assert request.scheduled is not None and request.first_token is not None and request.finish is not None
-        self._requests.extend(
-            (
-                request.index,
-                replica,
-                request.arrival,
-                request.scheduled >> SUBTICK_BITS,
-                request.first_token >> SUBTICK_BITS,
-                request.finish >> SUBTICK_BITS,
-                request.prompt_tokens,
-                request.output_tokens,
-                request.cached_tokens,
-                request.preemptions,
-            )
+        self._requests += _REQUEST(
+            request.index,
+            replica,
+            request.arrival,
+            request.scheduled >> SUBTICK_BITS,
+            request.first_token >> SUBTICK_BITS,
+            request.finish >> SUBTICK_BITS,
+            request.prompt_tokens,
+            request.output_tokens,
+            request.cached_tokens,
+            request.preemptions,
         )
 
     def rejected(self, replica: int, request: Request) -> None:
@@ -147,6 +143,10 @@ class Journal:
         return _columns(self._requests, self.REQUEST)
 
 
-def _columns(values: array[int], names: tuple[str, ...]) -> dict[str, np.ndarray]:
-    table = np.array(values, dtype=np.int64).reshape(-1, len(names))
-    return {name: table[:, i].copy() for i, name in enumerate(names)}
+_STRETCH = Struct(f"<{len(Journal.STRETCH)}q").pack  # packing a row is several times faster than array.extend
+_REQUEST = Struct(f"<{len(Journal.REQUEST)}q").pack
+
+
+def _columns(values: bytearray, names: tuple[str, ...]) -> dict[str, np.ndarray]:
+    table = np.frombuffer(bytes(values), dtype="<i8").reshape(-1, len(names))
+    return {name: table[:, i].astype(np.int64) for i, name in enumerate(names)}
