@@ -6,7 +6,7 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hwsim.errors import ScenarioError
 
@@ -53,9 +53,7 @@ def run(
         "hwsim": _version(),
         "python": platform.python_version(),
         "host": platform.machine(),
-        "packages": {
-            name: sys.modules[name].__version__ for name in ("numpy", "simpy") if name in sys.modules
-        },
+        "packages": {name: sys.modules[name].__version__ for name in ("numpy", "simpy") if name in sys.modules},
         "seed": simulation.seed,
         "digest": outcome["digest"],
         "record": record,

@@ -112,6 +112,10 @@ class Admission:
         request.status, request.reason = "rejected", reason
         self.engine.reject(request)
 
+    def requests(self) -> list[Request]:
+        """Who waits, for reports (a priority queue's own order)."""
+        return [item if isinstance(item, Request) else item[3] for item in self.waiting]
+
     # -- tests ---------------------------------------------------------------------------------------------------
 
     def possible(self) -> bool:

@@ -14,7 +14,7 @@ from hwsim.errors import ScenarioError, nearest
 
 FOLDER = Path(__file__).parent / "engines"
 DEFAULT = "vllm-0.33"
-_DIMENSIONS = {"base": "s", "per_row": "s", "step": "s", "runtime": "bytes", "graphs": "bytes"}
+_DIMENSIONS = {"base": "s", "per_row": "s", "runtime": "bytes", "graphs": "bytes"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,34 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Protocol
 
 from hwsim.serving.request import Request
 
 CHUNK = 4096
+
+
+def dealt(requests: Iterator[Request], hands: int) -> list[Iterator[Request]]:
+    """The requests dealt round robin: one iterator per hand, each keeping only what others have drawn for it."""
+    if hands == 1:
+        return [requests]
+    piles: list[deque[Request]] = [deque() for _ in range(hands)]
+    turn = 0
+
+    def hand(number: int) -> Iterator[Request]:
+        nonlocal turn
+        while True:
+            while not piles[number]:
+                request = next(requests, None)
+                if request is None:
+                    return
+                piles[turn].append(request)
+                turn = (turn + 1) % hands
+            yield piles[number].popleft()
+
+    return [hand(number) for number in range(hands)]
 
 
 class Source(Protocol):
