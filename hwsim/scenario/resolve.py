@@ -65,9 +65,7 @@ def _block(branch: Branch, indent: int, lines: list[str]) -> None:
 
 def _flow(node: Node) -> str:
     if isinstance(node, Branch):
-        return (
-            "{" + ", ".join(f"{_scalar(key)}: {_flow(child)}" for key, child in node.children.items()) + "}"
-        )
+        return "{" + ", ".join(f"{_scalar(key)}: {_flow(child)}" for key, child in node.children.items()) + "}"
     if isinstance(node, Items):
         return "[" + ", ".join(_flow(item) for item in node.items) + "]"
     if is_null(node):

@@ -60,10 +60,7 @@ class Result:
 
     def folder_name(self) -> str:
         """``<name>-<hash>``: the same scenario, seed and version give the same folder."""
-        name = (
-            "".join(c if c.isalnum() or c in "-_." else "-" for c in self.summary["name"]).strip(".-")
-            or "run"
-        )
+        name = "".join(c if c.isalnum() or c in "-_." else "-" for c in self.summary["name"]).strip(".-") or "run"
         text = f"{self.resolved_yaml}\n{self.summary['seed']}\n{self.manifest.get('hwsim', '')}"
         return f"{name[:80]}-{hashlib.sha256(text.encode()).hexdigest()[:8]}"
 

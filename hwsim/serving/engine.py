@@ -15,7 +15,7 @@ from hwsim.serving.pipeline import Pipeline, steps_until
 from hwsim.serving.request import Request
 from hwsim.serving.schedule_log import ScheduleLog
 
-FAR = 1 << 62
+FAR = 1 << 120  # beyond any time: a run of 2^62 subticks is only an hour and a quarter
 SERIAL, DEVICE, HOST, SINGLE = range(4)  # which closed form holds: one step in flight, or what binds when two are
 Plan = tuple[int, int, int, int, int, int, StepPrice]  # regime, steps, host, device, slope, context, price
 MOST_FRUITLESS_STEPS = 1000

@@ -75,7 +75,7 @@ def test_spellings(text: object, dimension: str, value: float) -> None:
     ],
 )
 def test_refused_with_a_sentence(text: object, dimension: str, says: str) -> None:
-    with pytest.raises(ValueError, match="expected|large") as caught:
+    with pytest.raises(ValueError, match=r"expected|large") as caught:
         parse(text, dimension)
     assert says in str(caught.value)
 
@@ -125,10 +125,23 @@ def test_ranges(text: str, values: list[object]) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["8..1", "0.05..4", "1..8 step 0", "0..8 x2", "1..8 x1", "1..1e9", "1 s..8 ms", "fast", "1..", 3, "1..nan"]
+    "text",
+    [
+        "8..1",
+        "0.05..4",
+        "1..8 step 0",
+        "0..8 x2",
+        "1..8 x1",
+        "1..1e9",
+        "1 s..8 ms",
+        "fast",
+        "1..",
+        3,
+        "1..nan",
+    ],
 )
 def test_bad_ranges(text: object) -> None:
-    with pytest.raises(ValueError, match="\\w"):
+    with pytest.raises(ValueError, match=r"\w"):
         parse_range(text)
 
 

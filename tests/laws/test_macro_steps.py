@@ -125,3 +125,15 @@ def test_advancing_in_pieces_changes_nothing() -> None:
             engine.advance()
             finished.append([(r.scheduled, r.first_token, r.finish) for r in requests])
         assert finished[0] == finished[1]
+
+
+def test_time_has_no_end() -> None:
+    """A quarter of a year: nothing is lost where 64-bit subticks would overflow (64-bit picoseconds hold 106 days)."""
+    engine = Engine(EngineConfig(num_gpu_blocks=40, block_size=4), AffinePricer(random.Random(1)))
+    days = 10 * 86400 * 10**12
+    requests = [Request(i, i * days, 5, 3) for i in range(10)]
+    for request in requests:
+        engine.submit(request, request.arrival * TICK)
+    engine.advance()
+    assert [r.status for r in requests] == ["completed"] * 10
+    assert all(0 <= (r.first_token or 0) - r.arrival * TICK < 10**9 * TICK for r in requests)

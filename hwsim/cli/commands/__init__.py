@@ -1,0 +1,1 @@
+"""One file per command; ``PART`` is the function that typer turns into it."""

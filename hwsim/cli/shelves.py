@@ -1,0 +1,181 @@
+"""The registries that ``hwsim show`` lists: catalogue files, one-file parts, engine profiles, metrics, traces.
+
+A shelf gives the names on it with a line about each, and the full text behind a name.  Nothing is imported that the
+shelf asked for does not need.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from hwsim.part import Parts
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """One registry: ``names`` gives each name with a line about it, ``text`` all there is about one."""
+
+    title: str
+    names: Callable[[], dict[str, str]]
+    text: Callable[[str], str]
+
+
+def shelves() -> dict[str, Shelf]:
+    """All shelves by the word that one types after ``hwsim show``."""
+    return {
+        "metrics": Shelf("names for slo, assert, study and claims", _metrics, lambda name: _metrics()[name]),
+        "devices": Shelf("devices that a node can hold", lambda: _products(node=False), _product),
+        "nodes": Shelf("machines for system.node", lambda: _products(node=True), _product),
+        "models": Shelf("models by Hugging Face id", _models, _model),
+        "engines": Shelf(
+            "engine profiles for serve.engine", _engines, _reader(_catalogue("hwsim.serving.engines"))
+        ),
+        "presets": _files("hwsim.workload.presets", "length presets fitted to published statistics"),
+        "traces": Shelf("request traces in the folders of HWSIM_DATA", _traces, _trace),
+        "arrivals": _parts("hwsim.workload.arrivals", "arrivals", "kinds for workload.arrivals"),
+        "lengths": _parts("hwsim.workload.lengths", "lengths", "kinds for input_tokens and output_tokens"),
+        "formats": _parts("hwsim.export", "", "formats for hwsim export"),
+    }
+
+
+def _catalogue(package: str) -> Callable[[], dict[str, Path]]:
+    """The YAML files of a package's folder (and of the same folder under ``--parts``), by name."""
+
+    def files() -> dict[str, Path]:
+        parent, _, folder = package.rpartition(".")
+        places = [place / folder for place in Parts(parent).folders()]
+        return {path.stem: path for place in places for path in sorted(place.glob("*.yaml"))}
+
+    return files
+
+
+def _reader(files: Callable[[], dict[str, Path]]) -> Callable[[str], str]:
+    return lambda name: files()[name].read_text(encoding="utf-8").rstrip()
+
+
+def _files(package: str, title: str) -> Shelf:
+    files = _catalogue(package)
+    return Shelf(
+        title, lambda: {name: _first_comment(path) for name, path in files().items()}, _reader(files)
+    )
+
+
+def _products(*, node: bool) -> dict[str, str]:
+    from hwsim.hardware.catalogue import files, load
+
+    entries = [(load(path), path) for path in files().values()]
+    found = {
+        entry["name"]: f"{entry['kind'] + ':':<5} {_first_comment(path)}"
+        if not node
+        else _first_comment(path)
+        for entry, path in entries
+        if (entry["kind"] == "node") == node
+    }
+    return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
+
+
+def _product(name: str) -> str:
+    from hwsim.hardware.catalogue import files
+
+    return files()[name.casefold()].read_text(encoding="utf-8").rstrip()
+
+
+def _first_comment(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        line = file.readline().strip()
+    return line.lstrip("# ") if line.startswith("#") else ""
+
+
+def _first_line(text: str | None) -> str:
+    return (text or "").strip().partition("\n")[0]
+
+
+def _parts(package: str, question: str, title: str) -> Shelf:
+    """Parts with the first line of what they say about themselves, read without importing them."""
+    parts = Parts(package)
+
+    def names() -> dict[str, str]:
+        return {name: _first_line(_document(parts, question, name)) for name in parts.names()}
+
+    return Shelf(title, names, lambda name: _described(parts, question, name))
+
+
+def _document(parts: Parts, question: str, name: str) -> str:
+    from hwsim.scenario.schema.short import Choice
+
+    models = Choice(question).models() if question else {}
+    if name in models:
+        return models[name].__doc__ or ""
+    for folder in parts.folders():
+        path = folder / f"{name}.py"
+        if path.is_file():
+            return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+    return ""
+
+
+def _described(parts: Parts, question: str, name: str) -> str:
+    from hwsim.scenario.schema.short import Choice
+
+    lines = [_document(parts, question, name)]
+    model = Choice(question).models().get(name) if question else None
+    for key, value in (model.model_json_schema().get("properties", {}) if model else {}).items():
+        if key != "kind":
+            lines.append(f"  {key}: {_hint(value)}")
+    return "\n".join(lines)
+
+
+def _hint(value: dict[str, object]) -> str:
+    if "description" in value:
+        return str(value["description"])
+    arms = value.get("anyOf")
+    found = [_hint(arm) for arm in arms if isinstance(arm, dict)] if isinstance(arms, Iterable) else []
+    return next(
+        (hint for hint in found if hint), str(value.get("type", "")) if value.get("type") != "null" else ""
+    )
+
+
+def _engines() -> dict[str, str]:
+    return {name: _first_comment(path) for name, path in _catalogue("hwsim.serving.engines")().items()}
+
+
+def _metrics() -> dict[str, str]:
+    from hwsim.metrics import registry
+
+    return {name: f"[{metric.unit}] {metric.definition}" for name, metric in registry.items()}
+
+
+def _models() -> dict[str, str]:
+    from hwsim.model.find import find, names
+
+    return {name: f"{find(name).parameters / 1e9:.3g} billion parameters" for name in names()}
+
+
+def _model(name: str) -> str:
+    """The hyper-parameters of a model and what follows from them."""
+    from dataclasses import asdict
+
+    from hwsim.model.find import find
+
+    model = find(name)
+    facts = {**asdict(model), "parameters": model.parameters, "kv_bytes_per_token": model.kv_bytes_per_token}
+    return "\n".join(f"{key}: {_written(value)}" for key, value in facts.items())
+
+
+def _written(value: object) -> str:
+    """A fact as YAML writes it."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    return str(value)
+
+
+def _traces() -> dict[str, str]:
+    from hwsim.workload.traces import names
+
+    return dict.fromkeys(names(), "")
+
+
+def _trace(name: str) -> str:
+    raise KeyError(name)

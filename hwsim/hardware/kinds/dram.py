@@ -1,0 +1,14 @@
+"""Main memory of a node: all sockets together, shared by processors and every copy through it."""
+
+from __future__ import annotations
+
+PART: dict[str, str] = {
+    "capacity": "bytes",
+    "usable": "bytes",
+    "bandwidth": "bytes/s",
+    "read_bandwidth": "bytes/s",
+    "write_bandwidth": "bytes/s",
+    "latency": "s",
+    "channels": "count",
+    "price": "usd",
+}

@@ -1,0 +1,12 @@
+"""A network card: bandwidth per direction and latency from port to port."""
+
+from __future__ import annotations
+
+PART: dict[str, str] = {
+    "bandwidth": "bytes/s",
+    "latency": "s",
+    "message_overhead": "s",
+    "tdp": "W",
+    "idle_power": "W",
+    "price": "usd",
+}

@@ -1,0 +1,13 @@
+"""A neural processor with on-chip buffers that shares the node's memory."""
+
+from __future__ import annotations
+
+PART: dict[str, str] = {
+    "buffer": "bytes",
+    "bandwidth": "bytes/s",
+    "peak.int8": "flop/s",
+    "peak.int4": "flop/s",
+    "peak.fp16": "flop/s",
+    "tdp": "W",
+    "idle_power": "W",
+}

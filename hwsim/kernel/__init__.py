@@ -1,0 +1,1 @@
+"""Simulated time, shared capacities, memory pools, random streams and the recorder."""

@@ -1,0 +1,262 @@
+"""The sharing domain: everyone who uses capacities now, solved once per instant and only where something changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
+
+from hwsim.kernel.bundle import Asks, Bundle, Component
+from hwsim.kernel.clock import Clock, Timer
+from hwsim.kernel.flow import Flow
+from hwsim.kernel.sharing import System
+from hwsim.units import TICKS_PER_SECOND
+
+if TYPE_CHECKING:
+    from hwsim.kernel.activity import Activity, Phase
+    from hwsim.kernel.capacity import Capacity
+
+SAME_RATE = 1e-13  # a rate that moves by less than this share has not changed
+PRUNE_FROM = 1024  # bundles remembered before empty ones are forgotten
+
+
+class Domain:
+    """Shares capacities among activities and flows, bottleneck-fair, with work only where asks exceed a capacity.
+
+    A capacity whose users together ask for less than it has binds nobody: joining and leaving it costs additions and
+    neither a solve nor an event.  Otherwise the change marks the connected component it touches; a late callback of
+    the instant solves each marked component once, whatever the number of changes, and re-times what has a new rate.
+    ``solves`` counts solved components, ``residual`` is the worst distance from fairness of any solution (0 when all
+    were exact; above 1e-9 worth a warning).
+    """
+
+    __slots__ = (
+        "bundles",
+        "clock",
+        "dirty",
+        "late",
+        "lonely",
+        "prune_at",
+        "residual",
+        "searches",
+        "solves",
+        "touched",
+    )
+
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
+        self.solves = 0
+        self.residual = 0.0
+        self.searches = 0
+        self.dirty: list[Component] = []
+        self.touched: dict[Flow, None] = {}  # flows whose rate may have changed
+        self.lonely: dict[Flow, None] = {}  # flows that asked for nothing and got company
+        self.bundles: dict[tuple[float, Asks], Bundle] = {}
+        self.prune_at = PRUNE_FROM
+        self.late = Timer(clock, self._settle, late=True)
+
+    def flow(
+        self,
+        name: str,
+        on_rate: Callable[[float, int], object],
+        *,
+        weight: float = 1.0,
+        capacities: Iterable[Capacity] = (),
+        on_company: Callable[[int], object] | None = None,
+    ) -> Flow:
+        """A long-lived user that asks for changing amounts; see ``Flow`` for the contract."""
+        return Flow(self, name, on_rate, weight=weight, capacities=capacities, on_company=on_company)
+
+    def delivered(self, capacities: Iterable[Capacity]) -> dict[str, float]:
+        """Amounts that activities have taken of each capacity by now, those of unfinished phases included.
+
+        Flows are not in it: what a flow's progress amounts to is known to its owner.
+        """
+        now = self.clock.now
+        totals: dict[str, float] = {}
+        for capacity in capacities:
+            total = capacity.delivered
+            for bundle, units in capacity.bundles.items():
+                at = bundle.virtual + (now - bundle.since) * bundle.x
+                for end, _, activity in bundle.ends:
+                    total += units * (activity.phase.alone - (end - at)) / TICKS_PER_SECOND
+            totals[capacity.name] = total
+        return totals
+
+    # -- joining and leaving -------------------------------------------------------------------------------------
+
+    def start(self, activity: Activity, phase: Phase) -> None:
+        """Let a phase of an activity progress from now on; its ``phase_ended`` is called when it is through."""
+        bundle = phase.bundle
+        if bundle is None or bundle.weight != activity.weight:
+            phase.bundle = bundle = self._bundle(phase.asks, activity.weight)
+        activity.bundle = bundle
+        now = self.clock.now
+        if bundle.count:
+            first = bundle.push(activity, phase.alone, now)
+            if self.join(bundle) and first:
+                bundle.single.timer.set(bundle.next_end())
+        else:
+            bundle.virtual, bundle.since, bundle.x = 0.0, now, 1.0
+            bundle.ends.append((phase.alone, 0, activity))
+            if self.join(bundle):
+                bundle.single.timer.set(now + phase.ticks)
+
+    def _bundle(self, asks: Asks, weight: float) -> Bundle:
+        bundle = self.bundles.get((weight, asks))
+        if bundle is None:
+            if len(self.bundles) >= self.prune_at:
+                self.bundles = {key: bundle for key, bundle in self.bundles.items() if bundle.count}
+                self.prune_at = max(PRUNE_FROM, 2 * len(self.bundles))
+            bundle = self.bundles[weight, asks] = Bundle(self, asks, weight)
+        return bundle
+
+    def join(self, bundle: Bundle) -> bool:
+        """Count one more member of ``bundle``; True if it progresses at its own pace with nothing to solve."""
+        if not bundle.count:
+            for capacity, units in bundle.asks:
+                capacity.bundles[bundle] = units
+                if capacity.flows:
+                    self._announce(capacity, bundle)
+        bundle.count += 1
+        component = bundle.component
+        free = not component.contended
+        for capacity, units in bundle.asks:
+            before = capacity.asked
+            capacity.asked = asked = before + units
+            if asked > capacity.full_at:
+                free = False
+                if before <= capacity.full_at:
+                    component.system = None
+        if not free:
+            self._mark(component)
+        return free
+
+    def leave(self, bundle: Bundle) -> None:
+        """Count one member of ``bundle`` less."""
+        component = bundle.component
+        bundle.count -= 1
+        if bundle.count:
+            for capacity, units in bundle.asks:
+                before = capacity.asked
+                capacity.asked = before - units
+                if before > capacity.full_at >= capacity.asked:
+                    component.system = None
+        else:
+            for capacity, units in bundle.asks:
+                del capacity.bundles[bundle]
+                # an empty capacity is asked for nothing exactly: rounding does not build up
+                capacity.asked = capacity.asked - units if capacity.bundles else 0.0
+        if component.contended:
+            self._mark(component)
+            if not bundle.count:
+                component.system = None
+                bundle.component = bundle.single
+                bundle.single.contended = False
+
+    def _announce(self, capacity: Capacity, bundle: Bundle) -> None:
+        for flow in capacity.flows:
+            if flow.bundle is not bundle and not flow.bundle.count and flow.on_company is not None:
+                self.lonely[flow] = None
+                self.late.set(self.clock.now)
+
+    def _mark(self, component: Component) -> None:
+        if not component.dirty:
+            component.dirty = True
+            self.dirty.append(component)
+            self.late.set(self.clock.now)
+
+    def touch(self, flow: Flow) -> None:
+        """Look at the end of this instant whether a flow's rate is another one."""
+        self.touched[flow] = None
+        self.late.set(self.clock.now)
+
+    # -- solving -------------------------------------------------------------------------------------------------
+
+    def _settle(self) -> None:
+        """The end of an instant: flows with new company may ask, then solve what was touched and tell who changed."""
+        now = self.clock.now
+        while self.lonely:
+            flow = next(iter(self.lonely))
+            del self.lonely[flow]
+            if flow.on_company is not None and not flow.bundle.count:
+                flow.on_company(now)
+        self.late.cancel()  # what they asked is solved here
+        dirty, self.dirty = self.dirty, []
+        for component in dirty:
+            component.dirty = False
+            component.timer.cancel()
+        self.searches = search = self.searches + 1
+        same = [component for component in dirty if component.system is not None]
+        for component in dirty:
+            if component.system is None:
+                for bundle in component.bundles:
+                    if bundle.count and bundle.mark != search:
+                        self._connect(bundle, search)
+        for component in same:
+            if component.bundles[0].mark != search:  # else a neighbour found above has taken it in
+                self._solve(component)
+        touched, self.touched = self.touched, {}
+        for flow in touched:
+            flow.tell(now)
+
+    def _connect(self, seed: Bundle, search: int) -> None:
+        """Find the component that ``seed`` is in now: over capacities asked for more than they have; and solve it."""
+        bundles, full, demands = self._search(seed, search)
+        component = seed.single if len(bundles) == 1 else Component(self, bundles)
+        component.contended = bool(full)
+        for bundle in bundles:
+            if bundle.component is not component:
+                bundle.component.timer.cancel()
+                bundle.component = component
+        if full:
+            weights = [bundle.weight for bundle in bundles]
+            component.system = System([capacity.rate for capacity in full], demands, weights)
+            self._solve(component)
+        else:
+            component.system = None
+            self._give(component, [1.0])
+
+    def _search(
+        self, seed: Bundle, search: int
+    ) -> tuple[list[Bundle], list[Capacity], list[list[tuple[int, float]]]]:
+        """Bundles reached over capacities asked for more than they have; those capacities; who asks what of them."""
+        seed.mark = search
+        bundles, full, demands = [seed], [], []
+        for bundle in bundles:  # grows as neighbours are found
+            demand: list[tuple[int, float]] = []
+            for capacity, units in bundle.asks:
+                if capacity.mark != search:
+                    capacity.mark = search
+                    # the running sum gathers rounding: take it anew where it decides something
+                    capacity.asked = sum([b.count * u for b, u in capacity.bundles.items()])
+                    if capacity.asked <= capacity.full_at:
+                        capacity.index = -1
+                        continue
+                    capacity.index = len(full)
+                    full.append(capacity)
+                    for other in capacity.bundles:
+                        if other.mark != search:
+                            other.mark = search
+                            bundles.append(other)
+                if capacity.index >= 0:
+                    demand.append((capacity.index, units))
+            demands.append(demand)
+        return bundles, full, demands
+
+    def _solve(self, component: Component) -> None:
+        assert component.system is not None
+        shares = component.system.share([bundle.count for bundle in component.bundles])
+        self.solves += 1
+        if shares.residual > self.residual:
+            self.residual = shares.residual
+        self._give(component, shares.progress)
+
+    def _give(self, component: Component, progress: list[float]) -> None:
+        """Let each bundle of a component have its progress from now on."""
+        now = self.clock.now
+        for bundle, x in zip(component.bundles, progress, strict=True):
+            if abs(x - bundle.x) > SAME_RATE * x:
+                bundle.set_rate(x, now)
+                if bundle.flow is not None:
+                    self.touched[bundle.flow] = None
+        component.retime()

@@ -1,0 +1,56 @@
+"""How long prompts and answers are."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from hwsim.scenario.schema.quantity import Numbers, Positive, Text, Tokens
+from hwsim.scenario.schema.record import Kind
+
+
+class Constant(Kind):
+    """Every request has the same length."""
+
+    kind: Literal["constant"]
+    value: Tokens
+
+
+class Lognormal(Kind):
+    """A lognormal length, from its mean and 99th percentile or its median and ``sigma``, cut to ``min``..``max``."""
+
+    kind: Literal["lognormal"]
+    mean: Positive | None = None
+    p99: Positive | None = None
+    median: Positive | None = None
+    sigma: Positive | None = None
+    min: Tokens | None = None
+    max: Tokens | None = None
+
+
+class Uniform(Kind):
+    """Every whole length from ``min`` to ``max`` is as likely."""
+
+    kind: Literal["uniform"]
+    min: Tokens
+    max: Tokens
+
+
+class Empirical(Kind):
+    """Lengths drawn from given values (with weights), from quantiles, or from a file with one value per line."""
+
+    kind: Literal["empirical"]
+    values: Numbers | None = None
+    weights: Numbers | None = None
+    quantiles: Numbers | None = None
+    file: Text | None = None
+    column: Text | None = None
+
+
+class Preset(Kind):
+    """Lengths fitted to the published statistics of a real trace, by name."""
+
+    kind: Literal["preset"]
+    name: Text
+
+
+PART = (Constant, Lognormal, Uniform, Empirical, Preset)

@@ -1,0 +1,78 @@
+"""Devices of a node, with the fields that ``hwsim/hardware/kinds`` states for each kind: a new kind is one new file.
+
+Every device is ``{like: PRODUCT, …}``: the fields given here change the product, the others come from the catalogue.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import create_model
+
+from hwsim.part import Parts
+from hwsim.scenario.schema.quantity import Count0, Quantity, Reader, Text
+from hwsim.scenario.schema.record import Record
+from hwsim.scenario.schema.short import PRICES, Short, Spread
+
+
+class Device(Record):
+    """A product from the catalogue (``like``), some of them (``count``), with changed fields."""
+
+    like: Text | None = None
+    count: Count0 | None = None
+    architecture: Text | None = None
+
+    if TYPE_CHECKING:
+        # The other fields follow from the kind; see hwsim/hardware/kinds.
+        def __getattr__(self, name: str) -> Any: ...
+
+
+def _raid(value: Any) -> str:
+    if str(value) not in {"0", "none"}:
+        raise ValueError(f"{str(value)[:20]!r} is not a way to join drives; expected 0 or none")
+    return str(value)
+
+
+_RAID = Annotated[str, Reader(_raid, {"enum": [0, "0", "none"], "description": "0 stripes over all drives"})]
+# How the devices of a node are joined is no figure of the product, so it stands here.
+_JOINED: dict[str, dict[str, Any]] = {
+    "gpu": {"bridge": Literal["none", "nvlink", "nvswitch", "pcie"]},
+    "ssd": {"raid": _RAID},
+}
+
+
+def fields_of(kind: str) -> dict[str, Any]:
+    """The fields of a device kind as pydantic wants them; ``hbm.bandwidth`` becomes a mapping ``hbm``."""
+    fields = _nested(kind.title(), Parts("hwsim.hardware.kinds").get(kind))
+    return fields | {name: (_optional(hint), None) for name, hint in _JOINED.get(kind, {}).items()}
+
+
+def device(kind: str) -> Any:
+    """The type of a device of that kind; a bare string is its product."""
+    document = Parts("hwsim.hardware.kinds").module(kind).__doc__
+    model = create_model(
+        kind.title(), __base__=Device, __doc__=document, __module__=__name__, **fields_of(kind)
+    )
+    return _optional(Annotated[model, Short("like")])
+
+
+def _optional(hint: Any) -> Any:
+    return hint | None
+
+
+def _nested(title: str, dimensions: dict[str, str]) -> dict[str, Any]:
+    """Dotted names with their dimensions as fields of records within records."""
+    groups: dict[str, dict[str, str]] = {}
+    fields: dict[str, Any] = {}
+    for name, dimension in dimensions.items():
+        first, dot, rest = name.partition(".")
+        if dot:
+            groups.setdefault(first, {})[rest] = dimension
+        else:
+            fields[first] = (_optional(Annotated[float, Quantity(dimension)]), None)
+    for name, inner in groups.items():
+        part = f"{title}_{name}"
+        model = create_model(part, __base__=Record, __module__=__name__, **_nested(part, inner))
+        hint: Any = Annotated[model, Spread("median")] if set(PRICES) == set(inner) else model
+        fields[name] = (_optional(hint), None)
+    return fields

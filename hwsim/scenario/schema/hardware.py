@@ -1,0 +1,82 @@
+"""``system:``, the machines that exist: nodes, groups of them, the devices in them and the network between them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from pydantic import create_model
+
+from hwsim.hardware.catalogue import ROLES
+from hwsim.scenario.schema.device import Device, device, fields_of
+from hwsim.scenario.schema.quantity import Count, Name, Text
+from hwsim.scenario.schema.record import Kind, Record
+from hwsim.scenario.schema.short import Choice, Short
+
+
+class _Machine(Record):
+    """A machine: a catalogue node with changed devices, or devices alone; ``null`` takes a device out."""
+
+    like: Text | None = None
+
+
+if TYPE_CHECKING:
+
+    class Link(Device):
+        """A network link of one product."""
+
+    class Node(_Machine):
+        """A machine; see ``_Machine``."""
+
+        gpu: Device | None = None
+        cpu: Device | None = None
+        dram: Device | None = None
+        cxl: Device | None = None
+        ssd: Device | None = None
+        flash: Device | None = None
+        nic: Device | None = None
+        npu: Device | None = None
+        fpga: Device | None = None
+
+        def __getattr__(self, name: str) -> Any: ...
+
+else:
+    Link = create_model(
+        "Link",
+        __base__=Device,
+        __doc__="A network link of one product.",
+        __module__=__name__,
+        **fields_of("link"),
+    )
+    _KINDS = {kind: device(kind) for kind in sorted(set(ROLES.values()))}
+    Node = create_model(
+        "Node",
+        __base__=_Machine,
+        __doc__=_Machine.__doc__,
+        __module__=__name__,
+        **fields_of("node"),
+        **{key: (_KINDS[kind], None) for key, kind in ROLES.items()},
+    )
+
+
+class Group(Record):
+    """Some equal nodes."""
+
+    node: Annotated[Node, Short("like")] | None = None
+    nodes: Count = 1
+
+
+class System(Group):
+    """What exists: one group inline or several by name, and the network between the nodes."""
+
+    groups: dict[Name, Group] | None = None
+    network: Annotated[Kind, Choice("network"), Short("kind")] | None = None
+
+    def members(self) -> dict[str, Group]:
+        """The groups by name, each with the fields beside them as defaults; a single group is called ``nodes``."""
+        if self.groups is None:
+            return {
+                "nodes": Group.model_construct(
+                    _fields_set={"node", "nodes"}, node=self.node, nodes=self.nodes
+                )
+            }
+        return {name: group.under(self) for name, group in self.groups.items()}

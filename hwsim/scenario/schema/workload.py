@@ -1,0 +1,101 @@
+"""``workload:``, what arrives: a request trace, or arrivals and lengths that are drawn."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
+
+from hwsim.scenario.schema.quantity import (
+    Count,
+    Count0,
+    Duration,
+    Integer,
+    Name,
+    Positive,
+    Seconds,
+    Share,
+    Text,
+    Tokens,
+)
+from hwsim.scenario.schema.record import Kind, Record
+from hwsim.scenario.schema.short import Choice, Short
+
+Lengths = Annotated[
+    Kind, Choice("lengths", "hwsim.workload.lengths"), Short("kind", number=("constant", "value"))
+]
+
+
+class Prefix(Record):
+    """A ``share`` of the requests starts with a common prefix of ``tokens`` tokens."""
+
+    share: Share
+    tokens: Tokens
+    groups: Count = 1
+
+
+class Sparsity(Record):
+    """Which share of the neurons a token needs, and how many of those the token before it needed too."""
+
+    active: Share
+    reuse: Share | None = None
+
+
+class Stream(Record):
+    """One stream of requests; a trace gives arrivals and lengths, otherwise both are drawn from their kinds."""
+
+    trace: Text | None = None
+    format: Text | None = None
+    rate_scale: Positive | None = None
+    from_: Seconds | None = Field(None, alias="from")
+    until: Seconds | None = None
+    first: Count | None = None
+    skip: Count0 | None = None
+    requests: Count | None = None
+    duration: Duration | None = None
+    arrivals: Annotated[Kind, Choice("arrivals", "hwsim.workload.arrivals"), Short("kind")] | None = None
+    input_tokens: Lengths | None = None
+    output_tokens: Lengths | None = None
+    max_tokens: Tokens | None = None
+    priority: Integer | None = None
+    prefix: Prefix | None = None
+    sparsity: Sparsity | None = None
+    routing: Annotated[Kind, Choice("routing", "hwsim.workload.routing"), Short("kind")] | None = None
+    acceptance: (
+        Annotated[
+            Kind, Choice("acceptance", "hwsim.workload.acceptance"), Short("kind", number=("rate", "value"))
+        ]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        problems = []
+        if self.until is not None and self.from_ is not None and self.until <= self.from_:
+            problems.append("until is not after from; expected a slice of the trace with time in it")
+        if self.trace is None:
+            only = [
+                name
+                for name in ("format", "from_", "until", "first", "skip")
+                if getattr(self, name) is not None
+            ]
+            if (only and type(self) is Stream) or (only and not getattr(self, "streams", None)):
+                problems.append(
+                    f"{only[0].rstrip('_')} is for a trace, but there is none; expected trace: NAME or FILE"
+                )
+        if problems:
+            raise PydanticCustomError("value", "{text}", {"text": "; ".join(problems)})
+        return self
+
+
+class Workload(Stream):
+    """What arrives: one stream inline or several by name, merged in time order."""
+
+    streams: dict[Name, Stream] | None = None
+
+    def members(self) -> dict[str, Stream]:
+        """The streams by name, each with the fields beside them as defaults; a single one is called ``workload``."""
+        if self.streams is None:
+            return {"workload": self}
+        return {name: stream.under(self) for name, stream in self.streams.items()}

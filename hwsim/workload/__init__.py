@@ -1,0 +1,1 @@
+"""What arrives: requests with arrival times and lengths, drawn from distributions or read from traces."""

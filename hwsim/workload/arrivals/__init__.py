@@ -1,0 +1,1 @@
+"""Arrival processes, one file each: a part with ``gaps(parameters, stream, count, start)`` in ticks."""

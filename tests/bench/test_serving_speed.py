@@ -1,0 +1,59 @@
+"""Speed of simulation: requests per CPU second, how cost grows with requests and with tokens, and memory.
+
+``make bench`` runs this; nothing here asserts a time.  Each figure comes from a process of its own, so that peak
+memory is that of the run; rounds are repeated and the least CPU time is shown, the machine being noisy.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WORKER = Path(__file__).parent / "worker.py"
+
+
+def run_worker(requests: int, output: int, rate: float, *extra: str) -> dict[str, Any]:
+    command = [sys.executable, str(WORKER), str(requests), str(output), str(rate), *extra]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)
+
+
+def bench(benchmark: Any, requests: int, output: int, rate: float, rounds: int) -> None:
+    results: list[dict[str, Any]] = []
+    benchmark.pedantic(
+        lambda: results.append(run_worker(requests, output, rate)), rounds=rounds, iterations=1, warmup_rounds=0
+    )
+    best = min(results, key=lambda result: result["cpu_s"])
+    benchmark.extra_info.update(best)
+    print(
+        f"\n{requests:>9,} requests of 512/{output}: {best['requests_per_cpu_s']:>9,.0f} requests per CPU second, "
+        f"{best['peak_mib']:.0f} MiB, {best['stretches'] / requests:.2f} stretches and "
+        f"{best['steps'] / requests:.1f} steps a request"
+    )
+    assert best["completed"] == requests
+
+
+@pytest.mark.parametrize("requests", [10_000, 100_000])
+def test_requests(benchmark: Any, requests: int) -> None:
+    bench(benchmark, requests, 512, 10.0, rounds=3)
+
+
+def test_a_million_requests(benchmark: Any) -> None:
+    bench(benchmark, 1_000_000, 512, 10.0, rounds=1)
+
+
+@pytest.mark.parametrize("output", [128, 2048, 8192])
+def test_output_lengths_at_equal_utilisation(benchmark: Any, output: int) -> None:
+    """The rate falls as outputs grow, so that about as many requests run."""
+    bench(benchmark, 20_000, output, 10.0 * 512 / output, rounds=3)
+
+
+def test_profile(benchmark: Any) -> None:
+    results: list[dict[str, Any]] = []
+    benchmark.pedantic(lambda: results.append(run_worker(10_000, 512, 10.0, "profile")), rounds=1, iterations=1)
+    print("\nshares of own time:", results[0]["shares"])
