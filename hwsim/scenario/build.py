@@ -255,7 +255,7 @@ def static_facts(simulation: Simulation) -> dict[str, Any]:
     facts: dict[str, Any] = {
         "name": simulation.scenario.name,
         "model": machine.model.hf_id if machine.model is not None else None,
-        "device": device.name if device is not None else None,
+        "gpu": device.name if device is not None else None,
         "replicas": machine.replicas,
         "tensor_parallel_size": machine.tensor_parallel_size,
         "gpus_owned": machine.gpus_owned,
@@ -290,7 +290,7 @@ def _hardware_facts(facts: dict[str, Any], machine: Machine, simulation: Simulat
         "pj_per_flop": _pico(device.get("pj_per_flop")),
         "pj_per_byte": _pico(device.get("pj_per_byte")),
     }
-    facts["prices"] = device.hourly_price()
+    facts["prices"] = {"usd_per_gpu_hour": device.hourly_price()}
     rows, context = simulation.mean_batch()
     least = bounds(shard, device, rows=max(rows, 1), context=max(context, 1))
     facts["bound"] = {"tpot_s": least.tpot_s, "by": least.tpot_by}

@@ -135,7 +135,7 @@ class Trace:
         end = _ticks(spec.get("until"), 1 << 62)
         skip = int(parse(spec["skip"], "count")) if spec.get("skip") is not None else 0
         limits = [int(parse(spec[name], "count")) for name in ("first", "requests") if spec.get(name) is not None]
-        scale = float(parse(spec["rate_scale"], "count")) if spec.get("rate_scale") is not None else 1.0
+        scale = float(parse(spec["rate_scale"], "number")) if spec.get("rate_scale") is not None else 1.0
         most = min(limits, default=1 << 62)
         origin = zero = None
         taken = 0

@@ -92,13 +92,15 @@ def _drawn(name: str, spec: Mapping[str, Any], seed: int, folder: Path) -> Itera
     duration = round(float(parse(spec["duration"], "s")) * TICKS_PER_SECOND) if spec.get("duration") else None
     if count is None and (duration is None or arrivals["kind"] == "closed"):
         raise ScenarioError.of("how many requests?", where="workload.requests", expected="requests: N or duration")
-    scale = float(parse(spec["rate_scale"], "count")) if spec.get("rate_scale") is not None else 1.0
+    scale = float(parse(spec["rate_scale"], "number")) if spec.get("rate_scale") is not None else 1.0
     clock = start = 0
     while count is None or start < count:
         size = CHUNK if count is None else min(CHUNK, count - start)
         step = gaps(arrivals, Stream(seed, f"{name}/arrivals"), size, start)
         if scale != 1.0:
             step = np.rint(step / scale).astype(np.int64)
+        if clock + float(step.sum(dtype=np.float64)) > LATEST:
+            raise ScenarioError.of("arrivals reach beyond 104 days", where="workload", expected="fewer or faster")
         times = clock + np.cumsum(step)
         clock = int(times[-1])
         chunk = _with_lengths(name, spec, seed, folder, times, start)
@@ -106,8 +108,6 @@ def _drawn(name: str, spec: Mapping[str, Any], seed: int, folder: Path) -> Itera
         if duration is not None and clock >= duration:
             yield chunk.part(0, int(np.searchsorted(times, duration)))
             return
-        if clock > LATEST:
-            raise ScenarioError.of("arrivals reach beyond 104 days", where="workload", expected="fewer or faster")
         yield chunk
 
 

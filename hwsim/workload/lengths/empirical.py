@@ -53,7 +53,7 @@ def _whole(values: np.ndarray) -> np.ndarray:
 
 
 def _numbers(values: Sequence[Any]) -> list[float]:
-    return [float(parse(value, "count")) for value in values]
+    return [float(parse(value, "number")) for value in values]
 
 
 @lru_cache(maxsize=16)

@@ -19,7 +19,7 @@ Z99 = NormalDist().inv_cdf(0.99)
 
 def shape(parameters: Mapping[str, Any]) -> tuple[float, float]:
     """(mu, sigma) of the logarithm: ``mean = exp(mu + sigma^2/2)``, ``p99 = exp(mu + 2.326 sigma)``."""
-    given = {name: float(parse(parameters[name], "count")) for name in NAMES if parameters.get(name) is not None}
+    given = {name: float(parse(parameters[name], "number")) for name in NAMES if parameters.get(name) is not None}
     if {"mean", "p99"} <= given.keys():
         ratio = math.log(given["p99"] / given["mean"])
         # ratio = z sigma - sigma^2/2: the smaller root is the less skewed of the two distributions that fit

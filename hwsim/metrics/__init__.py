@@ -1,0 +1,1 @@
+"""What a run means in numbers: statistics, SLO, energy and cost, computed from result tables and facts alone."""

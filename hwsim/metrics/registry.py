@@ -1,0 +1,137 @@
+"""The one registry of metric names: unit, definition, and where a summary holds the value.
+
+``slo``, ``assert``, ``study`` and ``claims`` use these names.  Besides the listed ones there are families:
+``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hwsim.errors import ScenarioError, nearest
+from hwsim.metrics.statistics import STATISTICS
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """A name with its unit (as summaries print it), its definition, and its place in a summary.
+
+    ``dimension`` is that of ``hwsim.units``; a summary's value times ``scale`` is in its base unit.  ``better`` says
+    which direction is good, for searches and differences.
+    """
+
+    name: str
+    unit: str
+    definition: str
+    path: tuple[str, ...]
+    dimension: str
+    better: str = "lower"
+    scale: float = 1.0
+
+    def read(self, summary: Mapping[str, Any]) -> float | None:
+        """The value in ``unit``, or ``None`` where the run could not give one."""
+        value: Any = summary
+        for key in self.path:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        return None if value is None else float(value)
+
+    def base(self, summary: Mapping[str, Any]) -> float | None:
+        """The value in the base unit of its dimension (seconds, bytes, …)."""
+        value = self.read(summary)
+        return None if value is None else value * self.scale
+
+
+_LATENCIES = {
+    "ttft": "time to first token: first output token minus arrival, over completed requests",
+    "tpot": "time per output token: (last minus first token) / (output tokens - 1) of each completed request with more "
+    "than one, every request weighing the same",
+    "itl": "inter-token latency: the gaps between consecutive tokens of all requests pooled, every gap weighing the "
+    "same; shows stalls that tpot hides",
+    "e2e": "end-to-end latency: last output token minus arrival, over completed requests",
+    "queue_wait": "first time scheduled minus arrival, over completed requests",
+}
+_WORDS = {"mean": "mean", "std": "population standard deviation", "max": "maximum"}
+_SPAN = "between the first arrival and the last completion"
+
+
+def _latency(name: str, statistic: str) -> Metric:
+    word = _WORDS.get(statistic, f"{statistic[1:]}th percentile (linear interpolation)")
+    text = f"{word} of {_LATENCIES[name]}"
+    return Metric(f"{name}.{statistic}", "ms", text, (f"{name}_ms", statistic), "s", scale=1e-3)
+
+
+def _rest() -> Iterator[Metric]:
+    high = "higher"
+    rate, tokens = "1/s", "tokens/s"
+    yield Metric("throughput.request", rate, f"completed requests per second {_SPAN}", ("request_throughput",), rate, high)
+    yield Metric("throughput.output", tokens, f"output tokens per second {_SPAN}", ("output_throughput",), rate, high)
+    text = f"prompt and output tokens per second {_SPAN}"
+    yield Metric("throughput.total", tokens, text, ("total_token_throughput",), rate, high)
+    text = "output tokens per second and GPU in use"
+    yield Metric("throughput.output_per_gpu", tokens, text, ("output_throughput_per_gpu",), rate, high)
+    text = "interactivity: the mean over requests of 1 / TPOT"
+    yield Metric("throughput.output_per_user", tokens, text, ("output_throughput_per_user",), rate, high)
+    text = f"completed requests that keep every limit of slo, per second {_SPAN}"
+    yield Metric("goodput", rate, text, ("goodput",), rate, high)
+    text = "requests that keep every limit of slo over all that arrived; rejected and unfinished ones miss it"
+    yield Metric("slo.attainment", "share", text, ("slo_attainment",), "share", high)
+    for status, better in (("arrived", high), ("completed", high), ("rejected", "lower"), ("unfinished", "lower")):
+        yield Metric(f"requests.{status}", "requests", f"requests {status}", ("requests", status), "count", better)
+    text = "most bytes of one GPU in use at any moment, by the owners that the run knows"
+    yield Metric("memory.gpu.peak", "bytes", text, ("memory", "gpu", "peak_bytes"), "bytes")
+    text = "most bytes of the KV pool of one replica held by running requests at any moment"
+    yield Metric("memory.kv.peak", "bytes", text, ("memory", "kv", "peak_bytes"), "bytes")
+    text = "model FLOP utilisation: executed FLOP over peak FLOP of the GPUs in use and simulated time"
+    yield Metric("mfu", "share", text, ("mfu",), "share", high)
+    text = "memory bandwidth utilisation: HBM bytes moved over peak bytes of the GPUs in use and simulated time"
+    yield Metric("mbu", "share", text, ("mbu",), "share", high)
+    text = "energy of all GPUs owned: idle power, plus energy per FLOP and byte, at most board power while in use"
+    yield Metric("energy.joules", "J", text, ("energy_joules",), "J")
+    text = "energy.joules over output tokens"
+    yield Metric("energy.joules_per_output_token", "J", text, ("joules_per_output_token",), "J")
+    yield Metric("cost.usd", "usd", "price per hour times GPUs owned times simulated time", ("cost_usd",), "usd")
+    text = "cost.usd over a million output tokens"
+    yield Metric("usd_per_million_output_tokens", "usd", text, ("usd_per_million_output_tokens",), "usd")
+    text = "least time per output token that the data sheet allows for this model and context, without any overhead"
+    yield Metric("bound.tpot", "ms", text, ("bound", "tpot_ms"), "s", scale=1e-3)
+    yield Metric("gpus.owned", "GPUs", "GPUs of the system, used or idle", ("gpus_owned",), "count")
+    yield Metric("gpus.used", "GPUs", "GPUs on which a replica runs", ("gpus_used",), "count")
+    yield Metric("simulated_seconds", "s", "simulated time from zero to the end of the last step", ("simulated_seconds",), "s")
+    yield Metric("steps", "steps", "engine steps executed, over all replicas", ("steps",), "count")
+
+
+_ALL = {
+    metric.name: metric
+    for metric in (*(_latency(name, stat) for name in _LATENCIES for stat in STATISTICS), *_rest())
+}
+
+
+def names() -> list[str]:
+    """All listed names."""
+    return list(_ALL)
+
+
+def items() -> list[tuple[str, Metric]]:
+    """All listed names with their metrics."""
+    return list(_ALL.items())
+
+
+def find(name: str, where: str = "") -> Metric:
+    """The metric of that name; an unknown one raises ``ScenarioError`` with the nearest known name."""
+    if name in _ALL:
+        return _ALL[name]
+    family, _, rest = name.partition(".")
+    pool, _, figure = rest.rpartition(".")
+    if family == "memory" and figure == "peak" and pool:
+        return Metric(name, "bytes", f"most bytes of {pool} in use", ("memory", pool, "peak_bytes"), "bytes")
+    if family == "bottleneck" and rest:
+        text = f"share of the replicas' time in which {rest} bounds"
+        return Metric(name, "share", text, ("bottleneck", rest), "share")
+    raise ScenarioError.of(
+        f"unknown metric {name!r}",
+        where=where,
+        expected="one of those that hwsim show metrics lists",
+        nearest=nearest(name, _ALL),
+    )
