@@ -61,9 +61,7 @@ class Parts:
         files = self._extra_files()
         if name in self._own_names():
             if name in files:
-                raise ScenarioError.of(
-                    f"two parts are called {name}", where=str(files[name]), expected="another name"
-                )
+                raise ScenarioError.of(f"two parts are called {name}", where=str(files[name]), expected="another name")
             return importlib.import_module(f"{self.package}.{name}")
         if name in files:
             return self._load(name, files[name])
@@ -106,9 +104,7 @@ class Parts:
 
     def _entries(self) -> dict[str, EntryPoint]:
         start = self.question + "."
-        return {
-            entry.name.removeprefix(start): entry for entry in _entry_points() if entry.name.startswith(start)
-        }
+        return {entry.name.removeprefix(start): entry for entry in _entry_points() if entry.name.startswith(start)}
 
     def _load(self, name: str, path: Path) -> ModuleType:
         title = "hwsim_parts." + ".".join((path.parent.as_posix().replace(".", "_"), name)).replace("/", "_")

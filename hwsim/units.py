@@ -20,9 +20,7 @@ _BINARY = {"Ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40, "Pi": 2**50}
 _SMALL = {"m": "1e-3", "u": "1e-6", "µ": "1e-6", "μ": "1e-6", "n": "1e-9", "p": "1e-12"}
 
 
-def _scaled(
-    symbols: list[str], *, binary: bool = False, small: bool = False, base: str = "1"
-) -> dict[str, Decimal]:
+def _scaled(symbols: list[str], *, binary: bool = False, small: bool = False, base: str = "1") -> dict[str, Decimal]:
     """Symbols with every prefix, each with its factor to the base unit."""
     prefixes: dict[str, Decimal] = {prefix: Decimal(factor) for prefix, factor in _DECIMAL.items()}
     prefixes["K"] = Decimal(1000)
@@ -30,9 +28,7 @@ def _scaled(
         prefixes |= {prefix: Decimal(factor) for prefix, factor in _BINARY.items()}
     if small:
         prefixes |= {prefix: Decimal(factor) for prefix, factor in _SMALL.items()}
-    return {
-        prefix + symbol: factor * Decimal(base) for symbol in symbols for prefix, factor in prefixes.items()
-    }
+    return {prefix + symbol: factor * Decimal(base) for symbol in symbols for prefix, factor in prefixes.items()}
 
 
 def _words(text: str) -> dict[str, Decimal]:
@@ -117,9 +113,7 @@ def parse(value: object, dimension: str, *, negative: bool = False, bare: bool =
     if result < 0 and not negative:
         raise ValueError(f"{_show(text)} is negative; expected {expected(dimension)}")
     if dimension == "share" and result > 1:
-        raise ValueError(
-            f"{_show(text)} is more than the whole; expected a share between 0 and 1, such as 0.5 or 50 %"
-        )
+        raise ValueError(f"{_show(text)} is more than the whole; expected a share between 0 and 1, such as 0.5 or 50 %")
     if dimension in _WHOLE:
         if dimension != "bytes" and amount != amount.to_integral_value():
             raise ValueError(f"{_show(text)} is not whole; expected {expected(dimension)}")
@@ -164,9 +158,7 @@ def _factor(unit: str, dimension: str, text: str, bare: bool) -> Decimal:
         return above[squeezed]
     if not squeezed:
         raise ValueError(f"{_show(text)} has no unit; expected {expected(dimension)}")
-    raise ValueError(
-        f"{_show(text)} has the wrong unit {_show(unit)}; expected {expected(dimension)}{_hint(unit)}"
-    )
+    raise ValueError(f"{_show(text)} has the wrong unit {_show(unit)}; expected {expected(dimension)}{_hint(unit)}")
 
 
 def _hint(unit: str) -> str:

@@ -51,13 +51,7 @@ def _code_of(call: Callable[[], int | None]) -> int:
 def _told(error: HwsimError) -> int:
     if os.environ.get("HWSIM_TRACEBACK") == "1":
         raise error
-    title = (
-        "error"
-        if isinstance(error, ScenarioError)
-        else "cannot serve"
-        if error.exit_code == 3
-        else "hwsim error"
-    )
+    title = "error" if isinstance(error, ScenarioError) else "cannot serve" if error.exit_code == 3 else "hwsim error"
     lines = str(error).splitlines() or ["unknown"]
     for line in lines:
         print(f"{title}: {line}", file=sys.stderr)

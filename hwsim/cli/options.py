@@ -10,14 +10,10 @@ import typer
 from hwsim.errors import ScenarioError
 from hwsim.part import Parts
 
-Files = Annotated[
-    list[Path] | None, typer.Argument(metavar="FILE…", help="Scenario files.", show_default=False)
-]
+Files = Annotated[list[Path] | None, typer.Argument(metavar="FILE…", help="Scenario files.", show_default=False)]
 Sets = Annotated[
     list[str] | None,
-    typer.Option(
-        "-s", "--set", metavar="PATH=VALUE", help="Change one value, such as serve.max_num_seqs=64."
-    ),
+    typer.Option("-s", "--set", metavar="PATH=VALUE", help="Change one value, such as serve.max_num_seqs=64."),
 ]
 PartsFolder = Annotated[
     list[Path] | None, typer.Option("--parts", metavar="DIR", help="A folder with parts of your own.")

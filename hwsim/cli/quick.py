@@ -23,9 +23,7 @@ def quick_scenario(
     """The mapping of a scenario that serves ``model`` on one ``node``; raises ``ScenarioError`` for what lacks."""
     problems = []
     if not model:
-        problems.append(
-            Problem("no model is given", "-m", expected="a model id, such as meta-llama/Llama-3.1-8B")
-        )
+        problems.append(Problem("no model is given", "-m", expected="a model id, such as meta-llama/Llama-3.1-8B"))
     if not node:
         problems.append(Problem("no node is given", "-n", expected="a node, such as dgx-h100"))
     if trace is None and rate is None:
@@ -45,9 +43,7 @@ def quick_scenario(
         if trace is None:
             workload[key] = int(_checked(option, text or "512", "tokens", problems))
         elif text is not None:
-            problems.append(
-                Problem("a trace has its own lengths", option, expected=f"no {option} beside --trace")
-            )
+            problems.append(Problem("a trace has its own lengths", option, expected=f"no {option} beside --trace"))
     if problems:
         raise ScenarioError(problems)
     return {

@@ -7,9 +7,11 @@ shelf asked for does not need.
 from __future__ import annotations
 
 import ast
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hwsim.part import Parts
 
@@ -30,11 +32,9 @@ def shelves() -> dict[str, Shelf]:
         "devices": Shelf("devices that a node can hold", lambda: _products(node=False), _product),
         "nodes": Shelf("machines for system.node", lambda: _products(node=True), _product),
         "models": Shelf("models by Hugging Face id", _models, _model),
-        "engines": Shelf(
-            "engine profiles for serve.engine", _engines, _reader(_catalogue("hwsim.serving.engines"))
-        ),
-        "presets": _files("hwsim.workload.presets", "length presets fitted to published statistics"),
-        "traces": Shelf("request traces in the folders of HWSIM_DATA", _traces, _trace),
+        "engines": Shelf("engine profiles for serve.engine", _engines, _reader(_catalogue("hwsim.serving.engines"))),
+        "presets": Shelf("names for lengths of kind preset, fitted to real traces", _presets, _preset),
+        "traces": Shelf("request traces in the folders of HWSIM_DATA", _traces, trace_statistics),
         "arrivals": _parts("hwsim.workload.arrivals", "arrivals", "kinds for workload.arrivals"),
         "lengths": _parts("hwsim.workload.lengths", "lengths", "kinds for input_tokens and output_tokens"),
         "formats": _parts("hwsim.export", "", "formats for hwsim export"),
@@ -56,21 +56,12 @@ def _reader(files: Callable[[], dict[str, Path]]) -> Callable[[str], str]:
     return lambda name: files()[name].read_text(encoding="utf-8").rstrip()
 
 
-def _files(package: str, title: str) -> Shelf:
-    files = _catalogue(package)
-    return Shelf(
-        title, lambda: {name: _first_comment(path) for name, path in files().items()}, _reader(files)
-    )
-
-
 def _products(*, node: bool) -> dict[str, str]:
     from hwsim.hardware.catalogue import files, load
 
     entries = [(load(path), path) for path in files().values()]
     found = {
-        entry["name"]: f"{entry['kind'] + ':':<5} {_first_comment(path)}"
-        if not node
-        else _first_comment(path)
+        entry["name"]: f"{entry['kind'] + ':':<5} {_first_comment(path)}" if not node else _first_comment(path)
         for entry, path in entries
         if (entry["kind"] == "node") == node
     }
@@ -132,9 +123,7 @@ def _hint(value: dict[str, object]) -> str:
         return str(value["description"])
     arms = value.get("anyOf")
     found = [_hint(arm) for arm in arms if isinstance(arm, dict)] if isinstance(arms, Iterable) else []
-    return next(
-        (hint for hint in found if hint), str(value.get("type", "")) if value.get("type") != "null" else ""
-    )
+    return next((hint for hint in found if hint), str(value.get("type", "")) if value.get("type") != "null" else "")
 
 
 def _engines() -> dict[str, str]:
@@ -142,9 +131,9 @@ def _engines() -> dict[str, str]:
 
 
 def _metrics() -> dict[str, str]:
-    from hwsim.metrics import registry
+    from hwsim.metrics.registry import items
 
-    return {name: f"[{metric.unit}] {metric.definition}" for name, metric in registry.items()}
+    return {name: f"{metric.unit:<9} {metric.definition}" for name, metric in items()}
 
 
 def _models() -> dict[str, str]:
@@ -171,11 +160,49 @@ def _written(value: object) -> str:
     return str(value)
 
 
+def _presets() -> dict[str, str]:
+    from hwsim.workload.lengths.preset import names
+
+    files = _catalogue("hwsim.workload.presets")()
+    return {name: _source(files[name.rpartition("-")[0]]) for name in names()}
+
+
+def _preset(name: str) -> str:
+    return _catalogue("hwsim.workload.presets")()[name.rpartition("-")[0]].read_text(encoding="utf-8").rstrip()
+
+
+def _source(path: Path) -> str:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return next((line.removeprefix("source:").strip() for line in lines if line.startswith("source:")), "")
+
+
 def _traces() -> dict[str, str]:
-    from hwsim.workload.traces import names
+    from hwsim.workload.trace import ENDINGS
 
-    return dict.fromkeys(names(), "")
+    folders = [Path(entry) for entry in os.environ.get("HWSIM_DATA", "").split(os.pathsep) if entry]
+    places = [place for folder in folders for place in (folder, folder / "traces") if place.is_dir()]
+    found: dict[str, str] = {}
+    for path in (path for place in places for path in sorted(place.iterdir()) if path.is_file()):
+        ending = next((end for end in sorted(ENDINGS, key=len, reverse=True) if end and path.name.endswith(end)), "")
+        if ending:
+            found.setdefault(path.name.removesuffix(ending), f"{path.stat().st_size / 1e6:.1f} MB  {path}")
+    return found
 
 
-def _trace(name: str) -> str:
-    raise KeyError(name)
+def trace_statistics(name: str) -> str:
+    """The statistics of a trace, by name or as a file."""
+    import yaml
+
+    from hwsim.workload.statistics import statistics
+    from hwsim.workload.trace import Trace, locate
+
+    path = Path(name) if Path(name).is_file() else locate(name, Path.cwd())
+    trace = Trace(path)
+    facts = {"trace": str(path), "format": trace.format, **statistics(trace.requests({}))}
+    return yaml.safe_dump(_rounded(facts), sort_keys=False).rstrip()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    return float(f"{value:.6g}") if isinstance(value, float) else value

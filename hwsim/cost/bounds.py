@@ -17,9 +17,7 @@ class Bounds(NamedTuple):
     ttft_by: str
 
 
-def bounds(
-    shard: Shard, device: Accelerator, *, context: int = 1, rows: int = 1, prompt: int | None = None
-) -> Bounds:
+def bounds(shard: Shard, device: Accelerator, *, context: int = 1, rows: int = 1, prompt: int | None = None) -> Bounds:
     """Least time of a decode step of ``rows`` rows with ``context`` tokens in all, and of a ``prompt`` (default: the
     context) alone on an idle replica.
 

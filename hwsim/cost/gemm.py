@@ -41,9 +41,7 @@ class GemmLaw:
     exponent: float
     compute: Mapping[str, float]
 
-    def body(
-        self, m: int, n: int, k: int, peak: float, dtype: str, weight_bytes: float, activation: int
-    ) -> Bodies:
+    def body(self, m: int, n: int, k: int, peak: float, dtype: str, weight_bytes: float, activation: int) -> Bodies:
         """Seconds of ``out[m, n] = in[m, k] @ weight[k, n]`` at ``peak`` FLOP/s of ``dtype``."""
         compute = self._compute(m, n, k) * self.sms / (peak * self.compute[dtype])
         bytes_moved = weight_bytes + activation * m * (n + k)

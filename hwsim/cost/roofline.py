@@ -61,9 +61,7 @@ class RooflinePricer:
         self.source = efficiency.source
         self._work = PassWork(shard, device, efficiency)
         captured = CaptureSizes(capture_sizes)
-        self._captured = [
-            captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)
-        ]
+        self._captured = [captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)]
         self._host_base, self._host_per_row = subticks(host_base), subticks(host_per_row)
         self._decodes: dict[int, RooflinePrice] = {}
         self._pieces: dict[tuple[StepShape, bool], RooflinePrice] = {}
@@ -128,9 +126,7 @@ class RooflinePricer:
         fresh = self._fresh(*shape, context)
         return self._pieces.setdefault((shape, fresh.hidden), fresh)
 
-    def _fresh(
-        self, rows: int, chunks: tuple[tuple[int, int], ...], heads: int, context: int
-    ) -> RooflinePrice:
+    def _fresh(self, rows: int, chunks: tuple[tuple[int, int], ...], heads: int, context: int) -> RooflinePrice:
         tokens = rows
         tensor = stream = 0.0
         pairs = read = 0

@@ -118,9 +118,7 @@ class PassWork:
     def _gemm(self, work: Work, gemm: Gemm, tokens: int, launch: float) -> None:
         weights = gemm.n * gemm.k * self.format.bytes
         activation = self.format.activation
-        body = self.efficiency.gemm.body(
-            tokens, gemm.n, gemm.k, self.peak, self.format.compute, weights, activation
-        )
+        body = self.efficiency.gemm.body(tokens, gemm.n, gemm.k, self.peak, self.format.compute, weights, activation)
         work.add(body, gemm.times, launch)
         work.flop += 2.0 * tokens * gemm.n * gemm.k * gemm.times
         work.hbm_bytes += (weights + activation * tokens * (gemm.n + gemm.k)) * gemm.times

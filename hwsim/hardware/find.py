@@ -26,9 +26,7 @@ def find(choice: Choice, *, kind: str | None = None, where: str = "system.node")
     entry = product(str(like), where=f"{where}.like") if like is not None else {}
     found = entry.get("kind", kind or "node")
     if kind is not None and found != kind:
-        raise ScenarioError.of(
-            f"{like} is a {found}", where=f"{where}.like", got=str(like), expected=f"a {kind}"
-        )
+        raise ScenarioError.of(f"{like} is a {found}", where=f"{where}.like", got=str(like), expected=f"a {kind}")
     return _node(entry, spec, where) if found == "node" else _device(entry, spec, found, where)
 
 
@@ -81,9 +79,7 @@ def _link(spec: dict[str, Any], group: str, where: str) -> dict[str, Figure]:
 
 
 def _node(entry: Mapping[str, Any], spec: Mapping[str, Any], where: str) -> Node:
-    own = figures(
-        _without_roles(entry), "node", where=str(entry.get("name", where)), sources=entry.get("sources")
-    )
+    own = figures(_without_roles(entry), "node", where=str(entry.get("name", where)), sources=entry.get("sources"))
     given = figures(_without_roles(spec), "node", where=where, given=True)
     devices: dict[str, Device] = {}
     problems: list[Problem] = []

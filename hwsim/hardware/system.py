@@ -48,13 +48,7 @@ class System:
         """The system of a mapping: ``{node, nodes}``, or ``{groups: {name: {node, nodes}}}`` with defaults beside."""
         groups = spec.get("groups")
         if groups is None:
-            return cls(
-                {
-                    "nodes": Group(
-                        "nodes", find_node(spec["node"], where=f"{where}.node"), spec.get("nodes", 1)
-                    )
-                }
-            )
+            return cls({"nodes": Group("nodes", find_node(spec["node"], where=f"{where}.node"), spec.get("nodes", 1))})
         members: dict[str, Group] = {}
         for name, group in groups.items():
             place = f"{where}.groups.{name}.node"
@@ -71,9 +65,7 @@ class System:
         if sum(group.nodes for group in self.groups.values()) == 1:
             return [("", group.node) for group in self.groups.values()]
         return [
-            (f"{group.name}/{index}/", group.node)
-            for group in self.groups.values()
-            for index in range(group.nodes)
+            (f"{group.name}/{index}/", group.node) for group in self.groups.values() for index in range(group.nodes)
         ]
 
     def capacities(self, dtype: str = "bf16") -> dict[str, float]:
@@ -158,9 +150,7 @@ def _wire(graph: networkx.DiGraph, prefix: str, node: Node) -> None:
     def link(a: str, b: str, out: str, back: str, rate: float | None, latency: float | None) -> None:
         cost = SMALL_HOP + (1 / rate if rate else 0.0)
         for source, target, name in ((a, b, out), (b, a, back)):
-            graph.add_edge(
-                source, target, capacity=prefix + name, bandwidth=rate, latency=latency or 0.0, cost=cost
-            )
+            graph.add_edge(source, target, capacity=prefix + name, bandwidth=rate, latency=latency or 0.0, cost=cost)
 
     gpu = node.devices.get("gpu")
     for index in range(node.gpus if gpu is not None else 0):

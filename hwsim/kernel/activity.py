@@ -33,16 +33,12 @@ class Phase:
         amounts = tuple([(capacity, amount) for capacity, amount in (demands or {}).items() if amount])
         for capacity, amount in amounts:
             if not 0 < amount < inf:
-                raise ValueError(
-                    f"an amount of {capacity.name} must be finite and not negative, got {amount}"
-                )
+                raise ValueError(f"an amount of {capacity.name} must be finite and not negative, got {amount}")
             alone = max(alone, amount / capacity.rate * TICKS_PER_SECOND)
         self.alone = alone
         self.ticks = int(alone + 0.5)
         self.amounts = amounts
-        self.asks: Asks = tuple(
-            [(c, min(c.rate, amount / alone * TICKS_PER_SECOND)) for c, amount in amounts]
-        )
+        self.asks: Asks = tuple([(c, min(c.rate, amount / alone * TICKS_PER_SECOND)) for c, amount in amounts])
         self.bundle: Bundle | None = None
 
     @classmethod
@@ -54,9 +50,7 @@ class Phase:
         capacities = tuple(dict.fromkeys(route))
         rate = min([rate, *(capacity.rate for capacity in capacities)])
         if not (0 < rate < inf and 0 <= amount < inf):
-            raise ValueError(
-                f"a transfer needs a finite amount and a positive rate, got {amount} at {rate}/s"
-            )
+            raise ValueError(f"a transfer needs a finite amount and a positive rate, got {amount} at {rate}/s")
         phase = cls(amount / rate * TICKS_PER_SECOND)
         if amount:
             phase.amounts = tuple([(capacity, amount) for capacity in capacities])

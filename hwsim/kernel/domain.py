@@ -216,9 +216,7 @@ class Domain:
             component.system = None
             self._give(component, [1.0])
 
-    def _search(
-        self, seed: Bundle, search: int
-    ) -> tuple[list[Bundle], list[Capacity], list[list[tuple[int, float]]]]:
+    def _search(self, seed: Bundle, search: int) -> tuple[list[Bundle], list[Capacity], list[list[tuple[int, float]]]]:
         """Bundles reached over capacities asked for more than they have; those capacities; who asks what of them."""
         seed.mark = search
         bundles, full, demands = [seed], [], []

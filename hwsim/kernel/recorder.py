@@ -36,9 +36,7 @@ class Table:
         self.buffer: list[tuple[Any, ...]] = []
         self.stored = 0  # rows that are columns already
         self._chunks: dict[str, list[Any]] = {name: [] for name in columns}
-        self._codes: dict[str, dict[str, int]] = {
-            name: {} for name, kind in columns.items() if kind == "category"
-        }
+        self._codes: dict[str, dict[str, int]] = {name: {} for name, kind in columns.items() if kind == "category"}
 
     def __len__(self) -> int:
         return self.stored + len(self.buffer)
@@ -95,9 +93,7 @@ class Table:
             elif kind == "text":
                 columns[name] = np.array([value for chunk in chunks for value in chunk], dtype=object)
             else:
-                columns[name] = _joined(
-                    chunks, {"int": np.int64, "float": np.float64, "bool": np.bool_}[kind]
-                )
+                columns[name] = _joined(chunks, {"int": np.int64, "float": np.float64, "bool": np.bool_}[kind])
         return columns
 
 

@@ -252,9 +252,7 @@ def _make_feasible(
     progress: list[float], rates: Sequence[float], demands: Sequence[Demands], counts: Sequence[int]
 ) -> None:
     """Scale everybody down where the fullest capacity would give more than it has."""
-    over = max(
-        (load / rate for load, rate in zip(_loads(progress, rates, demands, counts), rates, strict=True))
-    )
+    over = max((load / rate for load, rate in zip(_loads(progress, rates, demands, counts), rates, strict=True)))
     if over > 1.0:
         progress[:] = [x / over for x in progress]
 

@@ -40,7 +40,10 @@ class Assertion:
             match = _TEXT.fullmatch(text) if len(text) < 300 else None
             if match is None:
                 raise ScenarioError.of(
-                    "is not a condition", where=where, got=repr(text[:60]), expected="one such as 'ttft.p99 <= 2 s'"
+                    "is not a condition",
+                    where=where,
+                    got=repr(text[:60]),
+                    expected="one such as 'ttft.p99 <= 2 s'",
                 )
             name, comparison, limit = match.groups()
         else:
@@ -70,7 +73,11 @@ class Assertion:
         if self.holds(summary):
             return None
         value = self.metric.base(summary)
-        found = "this run gives no value" if value is None else f"it is {format_quantity(value, self.metric.dimension)}"
+        found = (
+            "this run gives no value"
+            if value is None
+            else f"it is {format_quantity(value, self.metric.dimension)}"
+        )
         return f"{self.text}: {found}"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,9 @@ def step_ends(steps: Mapping[str, Any]) -> np.ndarray:
     return np.asarray(steps["start_ticks"], dtype=np.int64) + as_ticks(length)
 
 
-def step_function(steps: Mapping[str, Any], column: str, *, idle: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+def step_function(
+    steps: Mapping[str, Any], column: str, *, idle: float = 0.0
+) -> tuple[np.ndarray, np.ndarray]:
     """A column of the stretches over time, summed over replicas.
 
     Returns times (int64 picoseconds, rising) and the value (float64) that holds from each time to the next.  While a
@@ -57,7 +60,9 @@ def time_mean(times: np.ndarray, values: np.ndarray, first: int, end: int) -> fl
         return 0.0
     starts = np.clip(times, first, end).tolist()
     ends = [*starts[1:], end]
-    return sum(int(v) * (b - a) for v, a, b in zip(values.tolist(), starts, ends, strict=True)) / (end - first)
+    return sum(int(v) * (b - a) for v, a, b in zip(values.tolist(), starts, ends, strict=True)) / (
+        end - first
+    )
 
 
 def steady_window(requests: Mapping[str, Any], steps: Mapping[str, Any]) -> tuple[float, float] | None:
@@ -91,8 +96,8 @@ def queue_growth(requests: Mapping[str, Any], steps: Mapping[str, Any]) -> tuple
     first, last = int(np.min(arrivals)), int(np.max(arrivals))
     times, waiting = step_function(steps, "waiting")
     edges = [first + (last - first) * i // QUARTERS for i in range(QUARTERS + 1)]
-    queue = [time_mean(times, waiting, a, b) for a, b in zip(edges, edges[1:], strict=False)]
-    grew = all(b > a for a, b in zip(queue, queue[1:], strict=False))
+    queue = [time_mean(times, waiting, a, b) for a, b in pairwise(edges)]
+    grew = all(b > a for a, b in pairwise(queue))
     if grew and queue[-1] >= MANY_WAITING and queue[-1] >= GROWTH * queue[1]:
         return queue[1], queue[-1]
     return None

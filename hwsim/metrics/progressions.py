@@ -73,7 +73,11 @@ class Progressions:
             if slope and steps > 1:
                 pairs = steps * (steps - 1)
                 one += weight * (steps * first + slope * pairs // 2)
-                square = steps * first * first + first * slope * pairs + slope * slope * pairs * (2 * steps - 1) // 6
+                square = (
+                    steps * first * first
+                    + first * slope * pairs
+                    + slope * slope * pairs * (2 * steps - 1) // 6
+                )
                 two += weight * square
             else:
                 alike = weight * steps * first

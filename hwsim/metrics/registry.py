@@ -65,8 +65,17 @@ def _latency(name: str, statistic: str) -> Metric:
 def _rest() -> Iterator[Metric]:
     high = "higher"
     rate, tokens = "1/s", "tokens/s"
-    yield Metric("throughput.request", rate, f"completed requests per second {_SPAN}", ("request_throughput",), rate, high)
-    yield Metric("throughput.output", tokens, f"output tokens per second {_SPAN}", ("output_throughput",), rate, high)
+    yield Metric(
+        "throughput.request",
+        rate,
+        f"completed requests per second {_SPAN}",
+        ("request_throughput",),
+        rate,
+        high,
+    )
+    yield Metric(
+        "throughput.output", tokens, f"output tokens per second {_SPAN}", ("output_throughput",), rate, high
+    )
     text = f"prompt and output tokens per second {_SPAN}"
     yield Metric("throughput.total", tokens, text, ("total_token_throughput",), rate, high)
     text = "output tokens per second and GPU in use"
@@ -77,28 +86,45 @@ def _rest() -> Iterator[Metric]:
     yield Metric("goodput", rate, text, ("goodput",), rate, high)
     text = "requests that keep every limit of slo over all that arrived; rejected and unfinished ones miss it"
     yield Metric("slo.attainment", "share", text, ("slo_attainment",), "share", high)
-    for status, better in (("arrived", high), ("completed", high), ("rejected", "lower"), ("unfinished", "lower")):
-        yield Metric(f"requests.{status}", "requests", f"requests {status}", ("requests", status), "count", better)
+    for status, better in (
+        ("arrived", high),
+        ("completed", high),
+        ("rejected", "lower"),
+        ("unfinished", "lower"),
+    ):
+        yield Metric(
+            f"requests.{status}", "requests", f"requests {status}", ("requests", status), "count", better
+        )
     text = "most bytes of one GPU in use at any moment, by the owners that the run knows"
     yield Metric("memory.gpu.peak", "bytes", text, ("memory", "gpu", "peak_bytes"), "bytes")
     text = "most bytes of the KV pool of one replica held by running requests at any moment"
     yield Metric("memory.kv.peak", "bytes", text, ("memory", "kv", "peak_bytes"), "bytes")
     text = "model FLOP utilisation: executed FLOP over peak FLOP of the GPUs in use and simulated time"
     yield Metric("mfu", "share", text, ("mfu",), "share", high)
-    text = "memory bandwidth utilisation: HBM bytes moved over peak bytes of the GPUs in use and simulated time"
+    text = (
+        "memory bandwidth utilisation: HBM bytes moved over peak bytes of the GPUs in use and simulated time"
+    )
     yield Metric("mbu", "share", text, ("mbu",), "share", high)
     text = "energy of all GPUs owned: idle power, plus energy per FLOP and byte, at most board power while in use"
     yield Metric("energy.joules", "J", text, ("energy_joules",), "J")
     text = "energy.joules over output tokens"
     yield Metric("energy.joules_per_output_token", "J", text, ("joules_per_output_token",), "J")
-    yield Metric("cost.usd", "usd", "price per hour times GPUs owned times simulated time", ("cost_usd",), "usd")
+    yield Metric(
+        "cost.usd", "usd", "price per hour times GPUs owned times simulated time", ("cost_usd",), "usd"
+    )
     text = "cost.usd over a million output tokens"
     yield Metric("usd_per_million_output_tokens", "usd", text, ("usd_per_million_output_tokens",), "usd")
     text = "least time per output token that the data sheet allows for this model and context, without any overhead"
     yield Metric("bound.tpot", "ms", text, ("bound", "tpot_ms"), "s", scale=1e-3)
     yield Metric("gpus.owned", "GPUs", "GPUs of the system, used or idle", ("gpus_owned",), "count")
     yield Metric("gpus.used", "GPUs", "GPUs on which a replica runs", ("gpus_used",), "count")
-    yield Metric("simulated_seconds", "s", "simulated time from zero to the end of the last step", ("simulated_seconds",), "s")
+    yield Metric(
+        "simulated_seconds",
+        "s",
+        "simulated time from zero to the end of the last step",
+        ("simulated_seconds",),
+        "s",
+    )
     yield Metric("steps", "steps", "engine steps executed, over all replicas", ("steps",), "count")
 
 

@@ -135,7 +135,9 @@ def _latencies(latencies: Latencies, gaps: Progressions, warnings: list[str]) ->
     few = [name for name, values in samples.items() if 0 < len(values) < FEW]
     if few:
         count = min(len(samples[name]) for name in few)
-        warnings.append(f"p99 of {', '.join(few)} comes from few samples (as few as {count}; below {FEW} it is guesswork)")
+        warnings.append(
+            f"p99 of {', '.join(few)} comes from few samples (as few as {count}; below {FEW} it is guesswork)"
+        )
     if 0 < gaps.total < FEW:
         warnings.append(f"p99 of itl comes from {gaps.total} samples only")
     if len(latencies.ttft) and not len(latencies.tpot):
@@ -161,7 +163,9 @@ def _rates(
         if facts.get("gpus_used"):
             rates["output_throughput_per_gpu"] = outputs / seconds / facts["gpus_used"]
     elif len(requests["arrival_s"]):
-        warnings.append("no time passed between the first arrival and the last completion: there are no rates")
+        warnings.append(
+            "no time passed between the first arrival and the last completion: there are no rates"
+        )
     tpot = latencies.tpot
     if len(tpot) and float(np.min(tpot)) > 0:
         rates["output_throughput_per_user"] = math.fsum((TICKS / tpot).tolist()) / len(tpot)
@@ -188,7 +192,9 @@ def _slo(
     found["slo"] = {f"{name.removesuffix('_s')}_ms": limit * 1e3 for name, limit in limits.items()}
     found["slo"]["attainment"] = float(given.get("attainment") or 0.9)
     if "itl_s" in limits:
-        warnings.append("slo.itl: gaps are kept by stretch, not by request, so there is no goodput and no slo_attainment")
+        warnings.append(
+            "slo.itl: gaps are kept by stretch, not by request, so there is no goodput and no slo_attainment"
+        )
         return found
     good = good_requests(latencies, limits)
     if len(requests["status"]):
@@ -204,7 +210,11 @@ def _bottleneck(facts: Mapping[str, Any], steps: Table) -> dict[str, float]:
     whole = float(facts["simulated_seconds"]) * replicas
     if whole <= 0:
         return {}
-    busy = {name: float(seconds) for name, seconds in (facts.get("busy_seconds_by_bound") or {}).items() if seconds}
+    busy = {
+        name: float(seconds)
+        for name, seconds in (facts.get("busy_seconds_by_bound") or {}).items()
+        if seconds
+    }
     device = math.fsum(busy.values())
     stepping = int(np.sum(step_ends(steps) - np.asarray(steps["start_ticks"], dtype=np.int64))) / TICKS
     host = min(max(stepping - device, 0.0), max(whole - device, 0.0))

@@ -38,9 +38,7 @@ def read_config(path: str | Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise ScenarioError.of(f"not JSON: {error}", where=str(file)) from error
     if not isinstance(config, dict):
-        raise ScenarioError.of(
-            "not a model", where=str(file), got=type(config).__name__, expected="a mapping"
-        )
+        raise ScenarioError.of("not a model", where=str(file), got=type(config).__name__, expected="a mapping")
     return config
 
 
@@ -89,9 +87,7 @@ def from_config(
     )
 
 
-def _size(
-    config: Mapping[str, Any], name: str, where: str, problems: list[Problem], default: int | None = None
-) -> int:
+def _size(config: Mapping[str, Any], name: str, where: str, problems: list[Problem], default: int | None = None) -> int:
     """A whole number above zero; what is wrong is noted and 1 stands in so that the rest can be checked."""
     value = config.get(name)
     if value is None and default is not None:

@@ -79,8 +79,7 @@ def _look_up(name: str | Path, where: str) -> tuple[dict[str, Any], str, str]:
         got=text,
         expected="a Hugging Face id that `hwsim show models` lists, or the path of a config.json "
         "(huggingface.co/<id>/raw/main/config.json)",
-        nearest=nearest(text, names())
-        or nearest(text.rpartition("/")[2], [n.rpartition("/")[2] for n in names()]),
+        nearest=nearest(text, names()) or nearest(text.rpartition("/")[2], [n.rpartition("/")[2] for n in names()]),
     )
 
 

@@ -53,9 +53,7 @@ class Shard:
             )
         kv = model.num_key_value_heads
         if kv % tp and tp % kv:
-            problems.append(
-                Problem(f"{kv} KV heads neither divide over {tp} ranks nor repeat on them", where, str(tp))
-            )
+            problems.append(Problem(f"{kv} KV heads neither divide over {tp} ranks nor repeat on them", where, str(tp)))
         if model.intermediate_size % tp:
             problems.append(
                 Problem(

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from hwsim.errors import Problem, nearest
-from hwsim.scenario.tree import Branch, find
+from hwsim.errors import Problem, ScenarioError, nearest
+from hwsim.scenario.tree import Branch, Items, find
 
 if TYPE_CHECKING:
     from hwsim.scenario.schema.spec import Spec
@@ -38,6 +38,22 @@ def inconsistencies(spec: Spec, tree: Branch) -> list[Problem]:
             if group.node is None:
                 path = ("system", "groups", name)
                 problems.append(Problem(f"{'.'.join(path)} has no node", _where(tree, path), expected="node: NAME"))
+    return problems + _conditions(spec, tree)
+
+
+def _conditions(spec: Spec, tree: Branch) -> list[Problem]:
+    """Assertions about metrics that do not exist, or with limits in the wrong unit."""
+    node = find(tree, ("assert",))
+    if not spec.assert_ or not isinstance(node, Items):
+        return []
+    from hwsim.metrics.assertion import Assertion
+
+    problems: list[Problem] = []
+    for item, condition in zip(node.items, spec.assert_, strict=True):
+        try:
+            Assertion.parse(condition, where=str(item.origin))
+        except ScenarioError as error:
+            problems.extend(error.problems)
     return problems
 
 

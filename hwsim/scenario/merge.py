@@ -54,9 +54,7 @@ def _merged(base: Branch, over: Branch, shape: Shape, path: str, problems: list[
                 what = f"{where} is a list, whose items have no names"
                 problems.append(Problem(what, str(over.keys[key]), expected="the whole list"))
                 continue
-            value = (
-                _merged(lower, value, inner, where, problems) if isinstance(lower, Branch) else copied(value)
-            )
+            value = _merged(lower, value, inner, where, problems) if isinstance(lower, Branch) else copied(value)
         else:
             value = copied(value)
         result.children[key] = value
@@ -72,11 +70,7 @@ def _kind(branch: Branch) -> str:
 def _renamed(branch: Branch, shape: Shape) -> Branch:
     """The mapping with short names of keys replaced by the long ones, unless both are there."""
     names = getattr(shape.model, "other_names", {})
-    names = {
-        short: long
-        for short, long in names.items()
-        if short in branch.children and long not in branch.children
-    }
+    names = {short: long for short, long in names.items() if short in branch.children and long not in branch.children}
     if not names:
         return branch
     children = {names.get(key, key): child for key, child in branch.children.items()}

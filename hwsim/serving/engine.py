@@ -166,9 +166,11 @@ class Engine:
         while inbox and inbox[0].arrival_alone <= call:
             admission.arrive(inbox.popleft())
         admission.tried = False
-        if self.partials or (admission.waiting and admission.possible()):
-            self._mixed(call)
-        elif rows.count > self.config.max_num_batched_tokens:
+        if (
+            self.partials
+            or (admission.waiting and admission.possible())
+            or rows.count > self.config.max_num_batched_tokens
+        ):
             self._mixed(call)
         elif rows.count:
             self._stretch(call, limit)

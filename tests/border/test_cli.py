@@ -105,9 +105,7 @@ def test_run_prints_the_result_and_keeps_it(fake: FakeRun, capsys: pytest.Captur
 
 
 def test_run_as_json_into_a_folder(fake: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(
-        ["run", "good.yaml", "--json", "-o", "mine", "--window", "0:60s", "--single-step", "--report", "off"]
-    )
+    code = main(["run", "good.yaml", "--json", "-o", "mine", "--window", "0:60s", "--single-step", "--report", "off"])
     assert code == 0
     assert json.loads(capsys.readouterr().out)["cost_usd"] is None
     assert sorted(path.name for path in Path("mine").iterdir()) == ["summary.json"]
@@ -115,9 +113,7 @@ def test_run_as_json_into_a_folder(fake: FakeRun, capsys: pytest.CaptureFixture[
     assert (fake.calls[0][1]["window"], fake.calls[0][1]["single_step"]) == ((0.0, 60.0), True)
 
 
-def test_several_files_give_a_folder_and_a_line_each(
-    fake: FakeRun, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_several_files_give_a_folder_and_a_line_each(fake: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     Path("other.yaml").write_text("extends: good.yaml\nname: second run\n")
     assert main(["run", "good.yaml", "other.yaml", "--json", "-o", "mine"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
@@ -192,9 +188,7 @@ def test_a_traceback_only_on_request(fake: FakeRun, monkeypatch: pytest.MonkeyPa
         ["dance"],
     ],
 )
-def test_bad_usage_ends_with_2(
-    fake: FakeRun, capsys: pytest.CaptureFixture[str], arguments: list[str]
-) -> None:
+def test_bad_usage_ends_with_2(fake: FakeRun, capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     assert main(arguments) == 2
     err = capsys.readouterr().err
     assert err.strip() and "Traceback" not in err
@@ -264,6 +258,47 @@ def test_check(fake: FakeRun, capsys: pytest.CaptureFixture[str], monkeypatch: p
     assert "bad.yaml:1:1" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("what", "says"),
+    [
+        (None, "metrics"),
+        ("metrics", "ttft.p99"),
+        ("ttft.p99", "time to first token"),
+        ("devices", "H100-SXM"),
+        ("h100-sxm", "bandwidth: {value:"),
+        ("nodes", "dgx-h100"),
+        ("models", "meta-llama/Llama-3.1-8B"),
+        ("meta-llama/Llama-3.1-8B", "num_hidden_layers: 32"),
+        ("engines", "vllm-0.33"),
+        ("vllm-0.33", "block_size"),
+        ("arrivals", "exponential gaps"),
+        ("poisson", "rate: 10 /s"),
+        ("lengths", "lognormal"),
+        ("presets", "sharegpt-input"),
+        ("sharegpt-input", "input_quantiles"),
+        ("traces", "tiny"),
+        ("tiny", "requests: 3"),
+        ("data/tiny.csv", "rate_per_s"),
+        ("formats", ""),
+    ],
+)
+def test_show(
+    fake: FakeRun,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    what: str | None,
+    says: str,
+) -> None:
+    Path("data").mkdir()
+    Path("data/tiny.csv").write_text("arrival_s,input_tokens,output_tokens\n0,10,5\n1,20,5\n2.5,30,5\n")
+    monkeypatch.setenv("HWSIM_DATA", "data")
+    assert main(["show"] if what is None else ["show", what]) == 0
+    assert says in capsys.readouterr().out
+    if what is None or not what.startswith("data/"):
+        assert main(["show", "--json"] if what is None else ["show", what, "--json"]) == 0
+        assert isinstance(json.loads(capsys.readouterr().out), dict)
+
+
 def test_new_writes_a_file_that_loads(fake: FakeRun, capsys: pytest.CaptureFixture[str]) -> None:
     from hwsim.scenario.load import load
 
@@ -308,9 +343,7 @@ def test_export_calls_the_part_of_that_format(
 def _python(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error"}
     command = [sys.executable, *arguments]
-    return subprocess.run(
-        command, capture_output=True, text=True, env=environment, check=False, timeout=60, **options
-    )
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=60, **options)
 
 
 HEAVY = ("plotly", "pyarrow", "joblib", "networkx", "pydantic", "rich", "numpy", "simpy", "yaml")

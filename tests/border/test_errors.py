@@ -9,9 +9,7 @@ from hwsim.errors import FitError, HwsimError, Problem, ScenarioError, nearest
 
 def test_a_problem_says_what_where_got_expected_and_nearest() -> None:
     problem = Problem("unknown key 'max_seqs'", "a.yaml:3:5", "'x'", "a count", "max_num_seqs")
-    assert str(problem) == (
-        "a.yaml:3:5: unknown key 'max_seqs'; got 'x', expected a count; did you mean max_num_seqs?"
-    )
+    assert str(problem) == ("a.yaml:3:5: unknown key 'max_seqs'; got 'x', expected a count; did you mean max_num_seqs?")
 
 
 def test_an_error_prints_every_problem_and_has_its_exit_code() -> None:

@@ -29,8 +29,7 @@ def problems(text: str, folder: Path, sets: tuple[str, ...] = ()) -> list[Proble
     for problem in caught.value.problems:
         assert problem.where, problem
     return [
-        Problem(p.what, p.where.replace(f"{folder}/", ""), p.got, p.expected, p.nearest)
-        for p in caught.value.problems
+        Problem(p.what, p.where.replace(f"{folder}/", ""), p.got, p.expected, p.nearest) for p in caught.value.problems
     ]
 
 
@@ -90,6 +89,20 @@ def problems(text: str, folder: Path, sets: tuple[str, ...] = ()) -> list[Proble
         ),
         ("serve: {}\nworkload: {trace: x, from: 9 s, until: 3 s}", "s.yaml:2:1", "until is not after from"),
         ("serve: {}\nworkload: {first: 3, requests: 3}", "s.yaml:2:1", "first is for a trace"),
+        (
+            "serve: {}\nworkload: {trace: a, input_tokens: 5}",
+            "s.yaml:2:1",
+            "input_tokens stands beside a trace",
+        ),
+        ("serve: {}\nworkload: {trace: a, duration: 5 s}", "s.yaml:2:1", "duration is for drawn"),
+        (
+            "serve: {}\nworkload: {trace: a, arrivals: {kind: poisson, rate: 1 /s}}",
+            "s.yaml:2:1",
+            "rate_scale",
+        ),
+        ("serve: {}\nworkload: {arrivals: trace}", "s.yaml:2:1", "there is none"),
+        ("serve: {}\nassert: [e2e.p50 < 1 s, ttft.p98 < 1 s]", "s.yaml:2:25", "did you mean ttft.p9"),
+        ("serve: {}\nassert: [ttft.p99 < 1 GB]", "s.yaml:2:10", "wrong unit"),
         ("serve: {}\nassert: [ttft fast]", "s.yaml:2:10", "not a condition"),
         ("serve: {}\nassert: fast", "s.yaml:2:9", "not a list"),
         ("serve: {}\nunscored: [{source: a}]", "s.yaml:2:12", "is missing"),
@@ -165,9 +178,7 @@ def test_several_duplicate_keys_at_once(tmp_path: Path) -> None:
 def test_bad_settings_name_themselves(sets: str, says: str, tmp_path: Path) -> None:
     text = GOOD.replace("tensor_parallel_size: 1", "place: {kv: [gpu, dram]}")
     found = problems(text, tmp_path, (sets,))
-    assert any(problem.where == f"-s {sets}" and says in str(problem) for problem in found), [
-        str(p) for p in found
-    ]
+    assert any(problem.where == f"-s {sets}" and says in str(problem) for problem in found), [str(p) for p in found]
 
 
 def test_an_alias_bomb_is_refused_quickly(tmp_path: Path) -> None:

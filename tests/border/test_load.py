@@ -114,9 +114,7 @@ def test_settings_and_their_origin() -> None:
 
 
 def test_a_short_form_is_written_out_before_it_is_changed() -> None:
-    scenario = load(
-        MINIMAL, ["system.node.gpu.count=4", "serve.place.kv=[gpu, dram]", "serve.place.kv.evict=lru"]
-    )
+    scenario = load(MINIMAL, ["system.node.gpu.count=4", "serve.place.kv=[gpu, dram]", "serve.place.kv.evict=lru"])
     assert scenario.tree["system"]["node"] == {"like": "dgx-h100", "gpu": {"count": 4}}
     assert scenario.tree["serve"]["place"]["kv"] == {"tiers": ["gpu", "dram"], "evict": "lru"}
 
@@ -128,9 +126,7 @@ def test_another_form_takes_the_place_of_the_inherited_one() -> None:
     }
     kv = load(base, ["serve.place.kv.at=gpu"]).tree["serve"]["place"]["kv"]
     assert kv == {"at": "gpu", "evict": "lru"}
-    weights = load(base, ["serve.place.weights={split: {gpu: 20 %, dram: 80 %}}"]).tree["serve"]["place"][
-        "weights"
-    ]
+    weights = load(base, ["serve.place.weights={split: {gpu: 20 %, dram: 80 %}}"]).tree["serve"]["place"]["weights"]
     assert weights == {"split": {"gpu": "20 %", "dram": "80 %"}}
 
 
@@ -151,9 +147,7 @@ def test_null_in_a_catalogue_thing_takes_out_what_the_catalogue_has() -> None:
 
 
 def test_null_elsewhere_goes_back_to_the_default() -> None:
-    scenario = load(
-        {**MINIMAL, "serve": {"max_num_seqs": 4, "tensor_parallel_size": 2}}, ["serve.max_num_seqs="]
-    )
+    scenario = load({**MINIMAL, "serve": {"max_num_seqs": 4, "tensor_parallel_size": 2}}, ["serve.max_num_seqs="])
     assert scenario.tree["serve"] == {"tensor_parallel_size": 2}
 
 
@@ -195,9 +189,7 @@ def test_filled_values_lose_against_written_ones() -> None:
 def test_a_short_name_is_the_long_one() -> None:
     scenario = load({**MINIMAL, "serve": {"scheduling": "priority"}})
     assert scenario.tree["serve"] == {"scheduling_policy": "priority"}
-    assert (
-        scenario.filled({"serve": {"scheduling_policy": "fcfs"}}, "engine x").spec.serve.policy == "priority"
-    )  # type: ignore[union-attr]
+    assert scenario.filled({"serve": {"scheduling_policy": "fcfs"}}, "engine x").spec.serve.policy == "priority"  # type: ignore[union-attr]
     assert scenario.changed(["serve.scheduling_policy=fcfs"]).spec.serve.policy == "fcfs"  # type: ignore[union-attr]
     pools = {"pools": {"a": {"scheduling": "priority"}}}
     assert load({**MINIMAL, "serve": pools}).tree["serve"]["pools"]["a"] == {"scheduling_policy": "priority"}
@@ -205,9 +197,7 @@ def test_a_short_name_is_the_long_one() -> None:
 
 def test_yaml_traps_stay_text_or_numbers_as_written(tmp_path: Path) -> None:
     file = tmp_path / "traps.yaml"
-    file.write_text(
-        'name: 1:30\nmodel: {like: "on", dtype: 0.10}\nserve: {max_num_seqs: 3e2}\nseed: 0o7\n'[:-10]
-    )
+    file.write_text('name: 1:30\nmodel: {like: "on", dtype: 0.10}\nserve: {max_num_seqs: 3e2}\nseed: 0o7\n'[:-10])
     spec = load(file).spec
     assert (spec.name, spec.model.like, spec.model.dtype) == ("1:30", "on", "0.10")  # type: ignore[union-attr]
     assert spec.serve.max_num_seqs == 300  # type: ignore[union-attr]

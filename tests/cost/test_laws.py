@@ -67,9 +67,7 @@ def test_products_are_as_close_as_their_file_says(device: str, rms: float) -> No
 
 
 @pytest.mark.parametrize("device", list(PRODUCTS))
-@pytest.mark.parametrize(
-    ("m", "n", "k"), [(1, 4096, 4096), (300, 6144, 4096), (8192, 28672, 8192), (64, 64, 128)]
-)
+@pytest.mark.parametrize(("m", "n", "k"), [(1, 4096, 4096), (300, 6144, 4096), (8192, 28672, 8192), (64, 64, 128)])
 def test_a_product_is_never_faster_than_its_roofline(device: str, m: int, n: int, k: int) -> None:
     gpu, law = find_device(device, "gpu"), laws(device)
     body = law.gemm.body(m, n, k, gpu.peak("bf16"), "bf16", 2.0 * n * k, 2)

@@ -153,17 +153,13 @@ def test_the_device_waits_for_a_slow_host() -> None:
 
 def test_graphs_spare_launches() -> None:
     for rows in (1, 64):
-        assert device_ms(pricer(), decode(rows), rows) < device_ms(
-            pricer(capture_sizes=()), decode(rows), rows
-        )
+        assert device_ms(pricer(), decode(rows), rows) < device_ms(pricer(capture_sizes=()), decode(rows), rows)
 
 
 def test_prefill_in_chunks_costs_more_than_at_once() -> None:
     prices = pricer()
     whole = device_ms(prices, StepShape(0, ((8192, 0),), 1), 0)
-    parts = sum(
-        device_ms(prices, StepShape(0, ((2048, past),), past == 6144), 0) for past in range(0, 8192, 2048)
-    )
+    parts = sum(device_ms(prices, StepShape(0, ((2048, past),), past == 6144), 0) for past in range(0, 8192, 2048))
     assert whole < parts < 1.2 * whole
 
 

@@ -106,9 +106,7 @@ def test_aliases_and_ambiguous_names() -> None:
 
 
 def test_like_with_changed_fields() -> None:
-    device = find_device(
-        {"like": "H100-SXM", "hbm": {"bandwidth": "4.8 TB/s", "capacity": 141 * 10**9}}, "gpu"
-    )
+    device = find_device({"like": "H100-SXM", "hbm": {"bandwidth": "4.8 TB/s", "capacity": 141 * 10**9}}, "gpu")
     assert device.hbm_bandwidth == 4.8e12 and device.hbm_bytes == 141 * 10**9
     assert device.product == "H100-SXM" and device.name == "H100-SXM (changed)"
     assert device.figures["hbm.bandwidth"].status == "GIVEN"
@@ -119,15 +117,11 @@ def test_like_with_changed_fields() -> None:
 
 
 def test_node_with_other_devices() -> None:
-    node = find_node(
-        {"like": "dgx-h100", "gpu": {"like": "H20"}, "ssd": None, "dram": {"capacity": "512 GB"}}
-    )
+    node = find_node({"like": "dgx-h100", "gpu": {"like": "H20"}, "ssd": None, "dram": {"capacity": "512 GB"}})
     assert node.gpu.product == "H20" and node.gpus == 8
     assert "ssd" not in node.devices
     assert node.device("dram").need("capacity") == 512e9
-    bench = find_node(
-        {"like": "workstation", "gpu": {"like": "A100-PCIe-40GB", "count": 2, "bridge": "nvlink"}}
-    )
+    bench = find_node({"like": "workstation", "gpu": {"like": "A100-PCIe-40GB", "count": 2, "bridge": "nvlink"}})
     assert (bench.gpus, bench.bridge) == (2, "nvlink")
     assert find_node({"like": "workstation", "gpu": "RTX-4090"}).bridge == "pcie"
     slow = find_node({"like": "dgx-h100", "nvlink": {"bandwidth": "200 GB/s"}, "pcie": "roce-100"})

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
 
 from hwsim.kernel.activity import Activity
 from hwsim.kernel.clock import Clock
@@ -13,9 +13,7 @@ from hwsim.kernel.slot import Slot
 
 
 def timed(domain: Domain, name: str, slots: list[Slot], time: int, log: list[str], priority: int = 0) -> Activity:
-    activity = Activity(
-        domain, name, slots=slots, fixed=time, priority=priority, on_done=lambda a: log.append(a.name)
-    )
+    activity = Activity(domain, name, slots=slots, fixed=time, priority=priority, on_done=lambda a: log.append(a.name))
     activity.submit()
     return activity
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
 
 from hwsim.kernel.sharing import residual, share
 
@@ -53,10 +53,7 @@ def assert_bottleneck_fair(progress: list[float], case: Case) -> None:
         excuses = []
         for c, units in demand:
             others = [
-                u * y / v
-                for y, other, v in zip(progress, demands, weights, strict=True)
-                for d, u in other
-                if d == c
+                u * y / v for y, other, v in zip(progress, demands, weights, strict=True) for d, u in other if d == c
             ]
             full = totals[c] >= rates[c] * (1 - TOLERANCE)
             excuses.append(full and units * x / weight >= max(others) * (1 - TOLERANCE))
@@ -142,9 +139,7 @@ def test_the_unit_of_a_capacity_does_not_matter(case: Case, factor: float) -> No
     st.integers(0, 4),
     st.floats(1, 10),
 )
-def test_one_user_alone_is_monotone_in_every_capacity(
-    uses: list[tuple[float, float]], which: int, more: float
-) -> None:
+def test_one_user_alone_is_monotone_in_every_capacity(uses: list[tuple[float, float]], which: int, more: float) -> None:
     rates = [rate for rate, _ in uses]
     demand = [list(enumerate(units for _, units in uses))]
     before = share(rates, demand, [1.0]).progress[0]

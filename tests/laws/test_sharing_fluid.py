@@ -5,9 +5,9 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-import pytest
 
 from hwsim.kernel.activity import Activity, Phase
 from hwsim.kernel.capacity import Capacity
@@ -106,7 +106,7 @@ class Owner:
             self.marks.append(total)
         self.at += len(self.marks)
         self.wall, self.alone = self.clock.now, 0.0
-        self.flow.ask({link: rate for link in self.links})
+        self.flow.ask(dict.fromkeys(self.links, rate))
         self.timer.set(round(self.wall_time(total)))
 
     def wall_time(self, alone: float) -> float:
@@ -182,7 +182,9 @@ def test_two_engines_and_background_copies_on_one_link() -> None:
             assert_same(simulate([100], chains, engines, macro), expected)
 
 
-works = st.lists(st.builds(Work, st.integers(20 * MS, 200 * MS), st.sampled_from([20, 35, 50, 90])), min_size=1, max_size=5)
+works = st.lists(
+    st.builds(Work, st.integers(20 * MS, 200 * MS), st.sampled_from([20, 35, 50, 90])), min_size=1, max_size=5
+)
 
 
 @st.composite
@@ -223,7 +225,9 @@ def test_amounts_are_conserved_and_no_capacity_is_exceeded(data: st.DataObject) 
     """Unequal amounts, several phases: what is delivered is what was asked, and at no time more than there is."""
     clock = Clock()
     domain = Domain(clock)
-    capacities = [Capacity(f"c{i}", rate) for i, rate in enumerate(data.draw(st.lists(st.floats(1, 100), min_size=1, max_size=4)))]
+    capacities = [
+        Capacity(f"c{i}", rate) for i, rate in enumerate(data.draw(st.lists(st.floats(1, 100), min_size=1, max_size=4)))
+    ]
     amount = st.floats(0.001, 5)
     total = {capacity.name: 0.0 for capacity in capacities}
     for _ in range(data.draw(st.integers(1, 8))):

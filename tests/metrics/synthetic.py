@@ -110,12 +110,23 @@ class Server:
         bound = "tensor" if prefill > 700 else "hbm"
         alive = len(running) + len(fresh)
         row = (self.replica, self.step, steps, start >> 10, first, slope, rows, prefill, context, alive)
-        self.stretches.append((*row, len(waiting), self.pages - held, min(self.pages - held, 4 * self.step), bound))
+        self.stretches.append(
+            (*row, len(waiting), self.pages - held, min(self.pages - held, 4 * self.step), bound)
+        )
         self.step += steps
 
 
 STEP_COLUMNS = (
-    *("replica", "first_step", "steps", "start_ticks", "first_duration_s", "slope_s", "decode_rows", "prefill_tokens"),
+    *(
+        "replica",
+        "first_step",
+        "steps",
+        "start_ticks",
+        "first_duration_s",
+        "slope_s",
+        "decode_rows",
+        "prefill_tokens",
+    ),
     *("context", "running", "waiting", "free_pages", "cached_pages", "bound"),
 )
 
@@ -141,7 +152,8 @@ def synthetic(
             draws.append((state + 0.5) / (1 << 31))
         at += -math.log(draws[0]) / rate
         span = outputs[1] - outputs[0] + 1
-        rows.append(Row(index, 32 + int(1500 * draws[1] ** 3), outputs[0] + int(span * draws[2]), int(at * 1e12) << 10))
+        answer = 1 if index % 29 == 5 else outputs[0] + int(span * draws[2])
+        rows.append(Row(index, 32 + int(1500 * draws[1] ** 3), answer, int(at * 1e12) << 10))
     bad = {rows[(i + 1) * count // (rejected + 1) - 1].index for i in range(rejected)}
     servers = [Server(i, max_rows=max_rows) for i in range(replicas)]
     horizon = int(min(horizon_s, 1e6) * 1e12) << 10
@@ -181,13 +193,17 @@ def _requests(rows: list[Row], bad: set[int], replicas: int) -> dict[str, Any]:
         "cached_tokens": whole([0 for r in rows]),
         "preemptions": whole([0 for r in rows]),
         "status": [status(r) for r in rows],
-        "reason": ["prompt of 9000 tokens is longer than max_model_len" if r.index in bad else "" for r in rows],
+        "reason": [
+            "prompt of 9000 tokens is longer than max_model_len" if r.index in bad else "" for r in rows
+        ],
     }
 
 
 def _steps(servers: list[Server]) -> dict[str, Any]:
     rows = sorted((row for s in servers for row in s.stretches), key=lambda row: (row[3], row[0]))
-    columns = dict(zip(STEP_COLUMNS, zip(*rows, strict=True), strict=True))
+    columns = dict(
+        zip(STEP_COLUMNS, zip(*rows, strict=True) if rows else [()] * len(STEP_COLUMNS), strict=True)
+    )
     table: dict[str, Any] = {}
     for name, values in columns.items():
         if name == "bound":
@@ -218,7 +234,9 @@ def _counters(steps: dict[str, Any], servers: list[Server]) -> dict[str, Any]:
     }
 
 
-def _facts(servers: list[Server], tables: dict[str, Any], name: str, slo: dict[str, Any] | None) -> dict[str, Any]:
+def _facts(
+    servers: list[Server], tables: dict[str, Any], name: str, slo: dict[str, Any] | None
+) -> dict[str, Any]:
     simulated = max(s.now for s in servers) / SECOND
     steps = tables["steps"]
     used = int(np.max(servers[0].pages - steps["free_pages"], initial=0))
@@ -250,7 +268,11 @@ def _facts(servers: list[Server], tables: dict[str, Any], name: str, slo: dict[s
                 "owners_at_peak": owners,
             },
         },
-        "busy_seconds_by_bound": {"hbm": 0.6 * simulated, "tensor": 0.1 * simulated, "launch": 0.05 * simulated},
+        "busy_seconds_by_bound": {
+            "hbm": 0.6 * simulated,
+            "tensor": 0.1 * simulated,
+            "launch": 0.05 * simulated,
+        },
         "amounts": {"gpu.tensor": 1.2e14 * simulated, "gpu.hbm": 1.9e12 * simulated, "gpu.nvlink": 0.0},
         "capacities": {"gpu.tensor": 989.4e12 * len(servers), "gpu.hbm": 3.35e12 * len(servers)},
         "energy": {"idle_w": 70.0, "pj_per_flop": 0.75, "pj_per_byte": 122.0, "tdp_w": 700.0},

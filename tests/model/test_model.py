@@ -154,9 +154,7 @@ def test_products_of_a_shard() -> None:
     assert shard.head.n == 64_128
 
 
-@pytest.mark.parametrize(
-    ("name", "ranks"), [("Qwen/Qwen2.5-7B", 8), ("Qwen/Qwen2-0.5B", 4), ("01-ai/Yi-34B", 16)]
-)
+@pytest.mark.parametrize(("name", "ranks"), [("Qwen/Qwen2.5-7B", 8), ("Qwen/Qwen2-0.5B", 4), ("01-ai/Yi-34B", 16)])
 def test_impossible_parallel_sizes_are_refused(name: str, ranks: int) -> None:
     with pytest.raises(FitError, match="do not divide"):
         Shard(find(name), ranks)

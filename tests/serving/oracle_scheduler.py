@@ -94,11 +94,7 @@ class Scheduler:
                 position += 1
                 continue
             while not (granted := self.allocate(r, [], n, admission=False)):
-                victim = (
-                    self.running[-1]
-                    if self.config.policy == "fcfs"
-                    else max(self.running, key=lambda v: v.rank)
-                )
+                victim = self.running[-1] if self.config.policy == "fcfs" else max(self.running, key=lambda v: v.rank)
                 if self.running.index(victim) < position:
                     position -= 1
                 budget += call["scheduled"].pop(victim.spec.request_id, 0)

@@ -12,9 +12,7 @@ from .schedules import Schedule, load_schedules
 from .schedules.random_case import STEP_TICKS, random_case
 
 SCHEDULES = {schedule.name: schedule for schedule in load_schedules()}
-ROOMY = OracleConfig(
-    num_gpu_blocks=101, block_size=4, max_num_seqs=8, max_num_batched_tokens=64, max_model_len=200
-)
+ROOMY = OracleConfig(num_gpu_blocks=101, block_size=4, max_num_seqs=8, max_num_batched_tokens=64, max_model_len=200)
 
 
 def run_schedule(schedule: Schedule) -> OracleResult:

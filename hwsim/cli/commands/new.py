@@ -46,17 +46,13 @@ def new(
     one_of("hwsim new", what, ("scenario",))
     title = name.removesuffix(".yaml")
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", title):
-        raise ScenarioError.of(
-            "is not a name", where="hwsim new", got=repr(name), expected="letters, digits, - and _"
-        )
+        raise ScenarioError.of("is not a name", where="hwsim new", got=repr(name), expected="letters, digits, - and _")
     path = Path(f"{title}.yaml")
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(_SCENARIO.format(file=path, name=path.stem))
     except FileExistsError:
-        raise ScenarioError.of(
-            "there is such a file already", where=str(path), expected="another name"
-        ) from None
+        raise ScenarioError.of("there is such a file already", where=str(path), expected="another name") from None
     except OSError as error:
         raise ScenarioError.of(f"cannot be written: {error.strerror}", where=str(path)) from None
     print(path)

@@ -28,14 +28,10 @@ def run(
     json: Json = False,
     record: Annotated[str, typer.Option(help="What the run keeps: off, requests or full.")] = "requests",
     window: Annotated[str | None, typer.Option(metavar="FROM:TO", help="Time kept in full: 0:60s.")] = None,
-    single_step: Annotated[
-        bool, typer.Option("--single-step", help="Simulate every step by itself.")
-    ] = False,
+    single_step: Annotated[bool, typer.Option("--single-step", help="Simulate every step by itself.")] = False,
     report: Annotated[str, typer.Option(help="Write report.html: on or off.")] = "on",
     open_: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
-    assert_: Annotated[
-        bool, typer.Option("--assert", help="End with 1 if an SLO or assertion is missed.")
-    ] = False,
+    assert_: Annotated[bool, typer.Option("--assert", help="End with 1 if an SLO or assertion is missed.")] = False,
     parts: PartsFolder = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Without a file: the model.")] = None,
     node: Annotated[str | None, typer.Option("-n", "--node", help="Without a file: the node.")] = None,
@@ -45,9 +41,7 @@ def run(
     requests: Annotated[int | None, typer.Option(min=1, help="Without a file: number of requests.")] = None,
     tp: Annotated[int, typer.Option("--tp", min=1, help="Without a file: tensor_parallel_size.")] = 1,
     trace: Annotated[str | None, typer.Option(help="Without a file: a request trace.")] = None,
-    yaml: Annotated[
-        bool, typer.Option("--yaml", help="Without a file: print the scenario, do not run it.")
-    ] = False,
+    yaml: Annotated[bool, typer.Option("--yaml", help="Without a file: print the scenario, do not run it.")] = False,
 ) -> int:
     """Simulate FILE…, or without a file: -m MODEL -n NODE --rate 10/s --input 512 --output 512."""
     use_parts(parts)
@@ -60,9 +54,7 @@ def run(
     if files:
         if quick or requests is not None or yaml:
             used = (quick + ["--requests"] * (requests is not None) + ["--yaml"] * yaml)[0]
-            raise ScenarioError.of(
-                "is for a run without a file", where=used, expected="-s PATH=VALUE to change a file"
-            )
+            raise ScenarioError.of("is for a run without a file", where=used, expected="-s PATH=VALUE to change a file")
         scenarios = _load_all(files, sets or [])
     else:
         scenario = _quick(model, node, rate, input_, output, requests, tp, trace, sets or [], yaml)
@@ -145,9 +137,7 @@ def _simulate(
     from hwsim.scenario.run import run as simulate
 
     with progress_bar(scenario.name) as progress:
-        return simulate(
-            scenario, seed=seed, record=record, window=window, single_step=single_step, progress=progress
-        )
+        return simulate(scenario, seed=seed, record=record, window=window, single_step=single_step, progress=progress)
 
 
 def _window(text: str | None) -> tuple[float, float] | None:

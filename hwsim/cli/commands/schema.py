@@ -11,9 +11,7 @@ from hwsim.cli.options import PartsFolder, print_json, use_parts
 
 
 def schema(
-    output: Annotated[
-        Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write it to a file.")
-    ] = None,
+    output: Annotated[Path | None, typer.Option("-o", "--out", metavar="FILE", help="Write it to a file.")] = None,
     parts: PartsFolder = None,
 ) -> None:
     """Print the JSON Schema of scenario files; editors then complete keys and show units."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -13,13 +14,13 @@ from hwsim.errors import ScenarioError, nearest
 def show(
     what: Annotated[
         str | None,
-        typer.Argument(metavar="WHAT", help="A list (metrics, devices, nodes, models, …) or a name."),
+        typer.Argument(metavar="WHAT", help="A list (metrics, devices, nodes, models, …), a name, a trace."),
     ] = None,
     json: Json = False,
     parts: PartsFolder = None,
 ) -> None:
     """List names (hwsim show devices) or print what stands behind one (hwsim show H100-SXM)."""
-    from hwsim.cli.shelves import shelves
+    from hwsim.cli.shelves import shelves, trace_statistics
 
     use_parts(parts)
     known = shelves()
@@ -27,6 +28,8 @@ def show(
         _print_lines({name: shelf.title for name, shelf in known.items()}, json)
     elif what in known:
         _print_lines(known[what].names(), json)
+    elif Path(what).is_file():
+        print(trace_statistics(what))
     else:
         _print_entry(what, json)
 

@@ -89,11 +89,7 @@ def find(device: Accelerator, stack: str = "vllm", *, name: str | None = None) -
         return read(FOLDER / f"{own}.yaml", device)
     for other in known:
         mapping = _load(FOLDER / f"{other}.yaml")
-        if (
-            mapping["stack"] == stack
-            and device.architecture
-            and mapping["architecture"] == device.architecture
-        ):
+        if mapping["stack"] == stack and device.architecture and mapping["architecture"] == device.architecture:
             return read(FOLDER / f"{other}.yaml", device)
     raise ScenarioError.of(
         f"no efficiency is known for {device.name} under {stack}",
@@ -122,9 +118,7 @@ def read(path: Path, device: Accelerator) -> Efficiency:
         elif not part.get("source"):
             problems.append(Problem("no source", where, expected="where the numbers come from"))
         elif part.get("status") not in STATUSES:
-            problems.append(
-                Problem("no status", where, str(part.get("status")), "one of " + ", ".join(STATUSES))
-            )
+            problems.append(Problem("no status", where, str(part.get("status")), "one of " + ", ".join(STATUSES)))
     if problems:
         raise ScenarioError(problems)
     try:

@@ -50,9 +50,7 @@ def fields_of(kind: str) -> dict[str, Any]:
 def device(kind: str) -> Any:
     """The type of a device of that kind; a bare string is its product."""
     document = Parts("hwsim.hardware.kinds").module(kind).__doc__
-    model = create_model(
-        kind.title(), __base__=Device, __doc__=document, __module__=__name__, **fields_of(kind)
-    )
+    model = create_model(kind.title(), __base__=Device, __doc__=document, __module__=__name__, **fields_of(kind))
     return _optional(Annotated[model, Short("like")])
 
 

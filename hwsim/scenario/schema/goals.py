@@ -33,7 +33,6 @@ class Slo(Record):
 
     ttft: Duration | None = None
     tpot: Duration | None = None
-    itl: Duration | None = None
     e2e: Duration | None = None
     attainment: Share = 0.9
 
@@ -68,9 +67,7 @@ class Study(Record):
 class Claim(Record):
     """A figure of a publication and how to make it: the metric, the change (``set``) and what it is put over."""
 
-    kind: Literal[
-        "definition", "formula", "device", "anchor", "prediction", "ratio", "order", "bound", "implied"
-    ]
+    kind: Literal["definition", "formula", "device", "anchor", "prediction", "ratio", "order", "bound", "implied"]
     metric: Text
     paper: Raw = None
     unit: Text | None = None

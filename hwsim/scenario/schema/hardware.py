@@ -74,9 +74,5 @@ class System(Group):
     def members(self) -> dict[str, Group]:
         """The groups by name, each with the fields beside them as defaults; a single group is called ``nodes``."""
         if self.groups is None:
-            return {
-                "nodes": Group.model_construct(
-                    _fields_set={"node", "nodes"}, node=self.node, nodes=self.nodes
-                )
-            }
+            return {"nodes": Group.model_construct(_fields_set={"node", "nodes"}, node=self.node, nodes=self.nodes)}
         return {name: group.under(self) for name, group in self.groups.items()}

@@ -33,8 +33,4 @@ class ModelChoice(Record):
 
     def overrides(self) -> dict[str, Any]:
         """The fields changed against ``like``, number formats apart."""
-        return {
-            key: value
-            for key, value in self.given().items()
-            if key not in {"like", "dtype", "kv_cache_dtype"}
-        }
+        return {key: value for key, value in self.given().items() if key not in {"like", "dtype", "kv_cache_dtype"}}

@@ -34,9 +34,7 @@ class PlaceRule(Record):
     def _one_form(self) -> Self:
         forms = [name for name in self.alternatives if getattr(self, name) is not None]
         if len(forms) > 1:
-            raise PydanticCustomError(
-                "value", "{text}", {"text": f"has both {forms[0]} and {forms[1]}; expected one"}
-            )
+            raise PydanticCustomError("value", "{text}", {"text": f"has both {forms[0]} and {forms[1]}; expected one"})
         if not forms:
             raise PydanticCustomError("value", "has no place; expected at, split or tiers")
         if self.split is not None and abs(sum(self.split.values()) - 1) > 1e-6:

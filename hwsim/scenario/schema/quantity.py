@@ -22,9 +22,7 @@ class Reader:
         self.json = json
         self.free = free
 
-    def __get_pydantic_core_schema__(
-        self, source: Any, handler: GetCoreSchemaHandler
-    ) -> core_schema.CoreSchema:
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         def validate(value: Any) -> Any:
             try:
                 return self.read(value)
@@ -106,9 +104,7 @@ _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not _NAME.fullmatch(value):
-        raise ValueError(
-            f"{_brief(value)} is not a name; expected small letters, digits, - and _, a letter first"
-        )
+        raise ValueError(f"{_brief(value)} is not a name; expected small letters, digits, - and _, a letter first")
     return str(value)
 
 
@@ -144,9 +140,7 @@ def _axis(value: Any) -> list[Any]:
     if is_range(value):
         return parse_range(value)
     if isinstance(value, dict):
-        raise ValueError(
-            "a mapping is not an axis; expected a range such as 1..8 or a list (variants name mappings)"
-        )
+        raise ValueError("a mapping is not an axis; expected a range such as 1..8 or a list (variants name mappings)")
     values = _raw(value) if isinstance(value, list) else [_raw(value)]
     if not values or values == [None]:
         raise ValueError("an axis needs at least one value; expected a range such as 1..8 or a list")
@@ -171,9 +165,7 @@ def _numbers(value: Any) -> list[float]:
 
 Text = Annotated[str, Reader(_text, {"type": ["string", "number"]})]
 Name = Annotated[str, Reader(_name, {"type": "string", "pattern": _NAME.pattern})]
-At = Annotated[
-    str, Reader(_at, {"type": "string", "description": "group[/device[slice]], such as fast/gpu[0:4]"})
-]
+At = Annotated[str, Reader(_at, {"type": "string", "description": "group[/device[slice]], such as fast/gpu[0:4]"})]
 Flag = Annotated[bool, Reader(_flag, {"type": "boolean"})]
 Raw = Annotated[Any, Reader(_raw, {}, free=True)]
 Axis = Annotated[list[Any], Reader(_axis, {"description": "a range (1..8, 1..8 step 2, 1..64 x2) or a list"})]
@@ -201,7 +193,7 @@ Duration = Annotated[float, Quantity("s", above=0)]
 Rate = Annotated[float, Quantity("1/s", above=0)]
 Share = Annotated[float, Quantity("share")]
 Number = Annotated[float, Quantity("number")]
-Positive = Annotated[float, Quantity("ratio", above=0)]
+Positive = Annotated[float, Quantity("number", above=0)]
 Power = Annotated[float, Quantity("W")]
 FlopRate = Annotated[float, Quantity("flop/s", above=0)]
 Frequency = Annotated[float, Quantity("1/s", above=0)]

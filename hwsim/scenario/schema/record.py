@@ -25,9 +25,7 @@ class Record(BaseModel):
     def under(self, defaults: Record) -> Self:
         """This record with what it leaves out taken from ``defaults``; mappings are merged deep."""
         names = type(self).model_fields
-        other = {
-            name for name in self.alternatives if name in defaults.model_fields_set - self.model_fields_set
-        }
+        other = {name for name in self.alternatives if name in defaults.model_fields_set - self.model_fields_set}
         lost = other if self.model_fields_set & set(self.alternatives) else set()
         values = {name: getattr(self, name) if name in lost else _one(defaults, self, name) for name in names}
         written = self.model_fields_set | (defaults.model_fields_set & names.keys() - lost)

@@ -61,13 +61,9 @@ class Engine(Record):
     long_prefill_token_threshold: Count0 | None = None
     watermark: Share | None = None
     cuda_graph: FlagOrSizes | None = None
-    batching: Annotated[Kind, Choice("batching", "hwsim.serving.policies.batching"), Short("kind")] | None = (
-        None
-    )
+    batching: Annotated[Kind, Choice("batching", "hwsim.serving.policies.batching"), Short("kind")] | None = None
     execute: Annotated[Kind, Choice("execute", "hwsim.taskgraph.patterns"), Short("kind")] | None = None
-    speculate: (
-        Annotated[Kind, Choice("speculate", "hwsim.serving.policies.speculate"), Short("kind")] | None
-    ) = None
+    speculate: Annotated[Kind, Choice("speculate", "hwsim.serving.policies.speculate"), Short("kind")] | None = None
     local_prefill: LocalPrefill | None = None
     place: Place | None = None
     cost: Cost | None = None
@@ -77,9 +73,7 @@ class Engine(Record):
     def _one_name(cls, value: Any) -> Any:
         """``scheduling`` is the short name of ``scheduling_policy``."""
         if isinstance(value, dict) and "scheduling" in value and "scheduling_policy" in value:
-            raise PydanticCustomError(
-                "value", "has both scheduling and scheduling_policy; expected one of them"
-            )
+            raise PydanticCustomError("value", "has both scheduling and scheduling_policy; expected one of them")
         return value
 
     @property
@@ -93,9 +87,7 @@ class Serve(Engine):
 
     engine: Text | None = None
     router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
-    handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = (
-        None
-    )
+    handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = None
     pools: dict[Name, Engine] | None = None
 
     def members(self) -> dict[str, Engine]:

@@ -23,9 +23,7 @@ LANGUAGE = 1
 
 def _language(value: Any) -> int:
     if str(value).strip() != str(LANGUAGE):
-        raise ValueError(
-            f"language version {str(value)[:20]!r} is not known; expected {LANGUAGE}, the newest"
-        )
+        raise ValueError(f"language version {str(value)[:20]!r} is not known; expected {LANGUAGE}, the newest")
     return LANGUAGE
 
 
@@ -60,9 +58,7 @@ class Job(Record):
         if not given and not getattr(self, "jobs", None):
             raise PydanticCustomError("value", "nothing runs here; expected serve, train, graph or jobs")
         if self.serve is not None and self.serve.cost is not None and self.cost is not None:
-            raise PydanticCustomError(
-                "value", "has cost beside serve and inside it; expected it in one place"
-            )
+            raise PydanticCustomError("value", "has cost beside serve and inside it; expected it in one place")
         return self
 
     def prices(self) -> Cost | None:

@@ -22,9 +22,7 @@ from hwsim.scenario.schema.quantity import (
 from hwsim.scenario.schema.record import Kind, Record
 from hwsim.scenario.schema.short import Choice, Short
 
-Lengths = Annotated[
-    Kind, Choice("lengths", "hwsim.workload.lengths"), Short("kind", number=("constant", "value"))
-]
+Lengths = Annotated[Kind, Choice("lengths", "hwsim.workload.lengths"), Short("kind", number=("constant", "value"))]
 
 
 class Prefix(Record):
@@ -63,9 +61,7 @@ class Stream(Record):
     sparsity: Sparsity | None = None
     routing: Annotated[Kind, Choice("routing", "hwsim.workload.routing"), Short("kind")] | None = None
     acceptance: (
-        Annotated[
-            Kind, Choice("acceptance", "hwsim.workload.acceptance"), Short("kind", number=("rate", "value"))
-        ]
+        Annotated[Kind, Choice("acceptance", "hwsim.workload.acceptance"), Short("kind", number=("rate", "value"))]
         | None
     ) = None
 
@@ -74,19 +70,28 @@ class Stream(Record):
         problems = []
         if self.until is not None and self.from_ is not None and self.until <= self.from_:
             problems.append("until is not after from; expected a slice of the trace with time in it")
-        if self.trace is None:
-            only = [
-                name
-                for name in ("format", "from_", "until", "first", "skip")
-                if getattr(self, name) is not None
-            ]
-            if (only and type(self) is Stream) or (only and not getattr(self, "streams", None)):
-                problems.append(
-                    f"{only[0].rstrip('_')} is for a trace, but there is none; expected trace: NAME or FILE"
-                )
+        if self.trace is not None:
+            problems += self._beside_a_trace()
+        elif not getattr(self, "streams", None):
+            only = [name for name in ("format", "from_", "until", "first", "skip") if getattr(self, name) is not None]
+            if only:
+                name = only[0].rstrip("_")
+                problems.append(f"{name} is for a trace, but there is none; expected trace: NAME or FILE")
+            if self.arrivals is not None and self.arrivals.kind == "trace":
+                problems.append("arrivals are those of a trace, but there is none; expected trace: NAME or FILE")
         if problems:
             raise PydanticCustomError("value", "{text}", {"text": "; ".join(problems)})
         return self
+
+    def _beside_a_trace(self) -> list[str]:
+        """What a trace says itself must not be said again."""
+        own = [name for name in ("input_tokens", "output_tokens", "prefix") if getattr(self, name) is not None]
+        problems = [f"{name} stands beside a trace, which has its own; expected one of them" for name in own]
+        if self.arrivals is not None and self.arrivals.kind not in {"trace", "closed"}:
+            problems.append("arrivals stand beside a trace, which has its own; expected rate_scale, or kind: closed")
+        if self.duration is not None:
+            problems.append("duration is for drawn arrivals; expected until or first for a slice of a trace")
+        return problems
 
 
 class Workload(Stream):

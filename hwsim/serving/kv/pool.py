@@ -19,7 +19,18 @@ class PagePool:
     Source of the rules: vLLM 0.33 ``v1/core/block_pool.py`` and ``kv_cache_manager.py`` as described in its docs.
     """
 
-    __slots__ = ("blank", "block_size", "caching", "evicted", "free", "index", "queue", "tail", "unhashed_first", "usable")
+    __slots__ = (
+        "blank",
+        "block_size",
+        "caching",
+        "evicted",
+        "free",
+        "index",
+        "queue",
+        "tail",
+        "unhashed_first",
+        "usable",
+    )
 
     def __init__(
         self,

@@ -6,9 +6,7 @@ import random
 
 from ..oracle_case import OracleConfig, OracleRequest
 
-STEP_TICKS = (
-    10  # arrivals are mostly multiples of this; run the case with it as the step (or a divisor or multiple)
-)
+STEP_TICKS = 10  # arrivals are mostly multiples of this; run the case with it as the step (or a divisor or multiple)
 
 
 def random_case(rng: random.Random) -> tuple[list[OracleRequest], OracleConfig]:
@@ -44,21 +42,15 @@ def _requests(rng: random.Random, config: OracleConfig) -> list[OracleRequest]:
     spread = rng.choice([0.3, 0.7, 0.95])
     for i in range(rng.randint(1, 14)):
         if rng.random() < spread:
-            now += STEP_TICKS * rng.randint(0, 3) + (
-                rng.randint(1, STEP_TICKS - 1) if rng.random() < 0.2 else 0
-            )
+            now += STEP_TICKS * rng.randint(0, 3) + (rng.randint(1, STEP_TICKS - 1) if rng.random() < 0.2 else 0)
         prompt = rng.randint(1, config.max_model_len - 1)
         if rng.random() < 0.4:
-            prompt = min(
-                config.max_model_len - 1, config.block_size * rng.randint(1, 4) + rng.choice([0, 0, 1])
-            )
+            prompt = min(config.max_model_len - 1, config.block_size * rng.randint(1, 4) + rng.choice([0, 0, 1]))
         branch, depth = rng.randint(0, 1), rng.randint(0, 5)
         ids = tuple(100 * (branch if d > 1 else 0) + d for d in range(depth))
         max_tokens = rng.choice([1, 2, rng.randint(1, 12), rng.randint(1, 2 * config.max_model_len)])
         output_tokens = max_tokens if rng.random() < 0.5 else rng.randint(1, max_tokens)
         requests.append(
-            OracleRequest(
-                f"r{i}", now, prompt, output_tokens, max_tokens, rng.randint(0, 2), ids, prefix_block
-            )
+            OracleRequest(f"r{i}", now, prompt, output_tokens, max_tokens, rng.randint(0, 2), ids, prefix_block)
         )
     return requests
