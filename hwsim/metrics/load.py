@@ -29,7 +29,7 @@ def step_function(
     """A column of the stretches over time, summed over replicas.
 
     Returns times (int64 picoseconds, rising) and the value (float64) that holds from each time to the next.  While a
-    replica is idle it counts as ``idle``.
+    replica is idle it counts as ``idle``, or keeps its last value with ``None``.
     """
     replica = np.asarray(steps["replica"], dtype=np.int64)
     start, end = np.asarray(steps["start_ticks"], dtype=np.int64), step_ends(steps)
@@ -40,9 +40,9 @@ def step_function(
         mine = mine[np.argsort(start[mine], kind="stable")]
         at, until, held = start[mine], end[mine], value[mine]
         # A stretch ends on the tick grid only after rounding: one tick apart is no idle time.
-        stops = np.append(at[1:] > until[:-1] + 1, True)
+        stops = np.append(at[1:] > until[:-1] + 1, True) & (idle is not None)
         when = np.concatenate([at, until[stops]])
-        level = np.concatenate([held, np.full(int(np.count_nonzero(stops)), idle)])
+        level = np.concatenate([held, np.full(int(np.count_nonzero(stops)), idle or 0.0)])
         order = np.argsort(when, kind="stable")
         level = level[order]
         times.append(when[order])

@@ -15,18 +15,24 @@ from hwsim.metrics.load import step_ends
 
 def tokens_until(steps: Mapping[str, Any], requests: Mapping[str, Any], times_s: np.ndarray) -> np.ndarray:
     """Output tokens emitted up to each of the rising ``times_s`` (float64, over all replicas)."""
-    times = np.asarray(times_s, dtype=np.float64)
     first = np.asarray(requests["first_token_s"], dtype=np.float64)
-    found = np.searchsorted(np.sort(first[~np.isnan(first)]), times, side="right").astype(np.float64)
+    firsts = np.searchsorted(np.sort(first[~np.isnan(first)]), times_s, side="right")
+    return firsts + spread_until(steps, "decode_rows", times_s)
+
+
+def spread_until(steps: Mapping[str, Any], column: str, times_s: np.ndarray) -> np.ndarray:
+    """A column that counts something per step (rows, prefill tokens), summed up to each of the rising ``times_s``."""
+    times = np.asarray(times_s, dtype=np.float64)
+    found = np.zeros(len(times))
     replica = np.asarray(steps["replica"])
     start, end = np.asarray(steps["start_s"], dtype=np.float64), step_ends(steps) / 1e12
-    tokens = np.asarray(steps["steps"], dtype=np.float64) * np.asarray(steps["decode_rows"])
+    amount = np.asarray(steps["steps"], dtype=np.float64) * np.asarray(steps[column])
     for one in np.unique(replica):
         mine = np.nonzero(replica == one)[0]
         mine = mine[np.argsort(start[mine], kind="stable")]
-        done = np.cumsum(tokens[mine])
+        done = np.cumsum(amount[mine])
         knots = np.stack([start[mine], end[mine]], axis=1).ravel()
-        counts = np.stack([done - tokens[mine], done], axis=1).ravel()
+        counts = np.stack([done - amount[mine], done], axis=1).ravel()
         found += np.interp(times, np.maximum.accumulate(knots), counts)
     return found
 

@@ -64,8 +64,8 @@ class Admission:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        priority = engine.config.scheduling_policy == "priority"
-        self.waiting: FcfsQueue | PriorityQueue = PriorityQueue() if priority else FcfsQueue()
+        self.fcfs = engine.config.scheduling_policy != "priority"
+        self.waiting: FcfsQueue | PriorityQueue = FcfsQueue() if self.fcfs else PriorityQueue()
         self.blocked = False
         self.tried = False  # in this call
         self.watermark = int(engine.config.watermark * engine.config.num_gpu_blocks)
@@ -130,10 +130,10 @@ class Admission:
 
     def could_admit(self) -> bool:
         """True when an arrival would be worth a new scheduling decision."""
-        engine = self.engine
-        if len(engine.running) - len(engine.leaving) >= engine.config.max_num_seqs:
+        if self.waiting and self.fcfs:
             return False
-        return not self.waiting or isinstance(self.waiting, PriorityQueue)
+        engine = self.engine
+        return len(engine.running) - len(engine.leaving) < engine.config.max_num_seqs
 
     # -- letting in ----------------------------------------------------------------------------------------------
 
@@ -150,7 +150,9 @@ class Admission:
             hits, idle, holds = 0, 0, []
             if request.prefix_ids is not None or request.private is not None:
                 hits, idle, holds = pool.lookup(request, (request.known - 1) // size)
-            tokens = engine.limited(request.known - hits * size)
+            tokens = request.known - hits * size
+            if config.long_prefill_token_threshold:
+                tokens = engine.limited(tokens)
             if tokens > budget:
                 if not config.enable_chunked_prefill:
                     break

@@ -238,7 +238,7 @@ class Engine:
         budget = self.config.max_num_batched_tokens - decodes
         need = rows.pages(step, 1)
         chunks: list[tuple[Request, int]] = []
-        plan = self._continue_partials(budget, pool.free - need)
+        plan = self._continue_partials(budget, pool.free - need) if self.partials else ()
         if plan is None or budget < 0 or need > pool.free:
             decodes, context, chunks, preempted = schedule_exactly(self)
             budget = self.config.max_num_batched_tokens - decodes - sum(tokens for _, tokens in chunks)
@@ -268,12 +268,9 @@ class Engine:
 
     def _continue_partials(self, budget: int, free: int) -> list[tuple[Request, int, int]] | None:
         """What the unfinished prompts compute in this step, or None when order or pages matter."""
-        partials = self.partials
-        if not partials:
-            return []
-        if len(partials) > 1:
+        if len(self.partials) > 1:
             return None
-        request = partials[0]
+        request = self.partials[0]
         tokens = min(self.limited(request.known - request.computed), budget)
         if tokens <= 0:
             return []
@@ -292,7 +289,8 @@ class Engine:
         """Account ``tokens`` more computed tokens of a prompt on ``pages`` new pages."""
         request.pages += pages
         request.computed += tokens
-        self.pool.register(request, request.computed)
+        if request.prefix_ids is not None:
+            self.pool.register(request, request.computed)
 
     def _run_mixed(self, call: int, decodes: int, context: int, chunks: list[tuple[Request, int]]) -> None:
         step, pipeline = self.step, self.pipeline
@@ -421,21 +419,21 @@ class Engine:
                 steps = 1  # outputs come host + slope apart only from the second step on
             elif slope:
                 steps = min(steps, (host - device) // slope + 1)
-        moment = limit
-        inbox = self.inbox
+        if steps == 1:
+            return regime, 1, host, device, slope, context, price
+        moment, inbox = limit, self.inbox
         if inbox and inbox[0].arrival_alone < moment and self.admission.could_admit():
             moment = inbox[0].arrival_alone
-        if moment < FAR and steps > 1:
-            steps = self._calls_before(moment, call, regime, host, device, slope, steps)
+        if moment < FAR:
+            if regime == DEVICE:  # the second call is at the end of the step in flight, the third one step later
+                before = 1 + steps_until(device, slope, moment - pipeline.end, steps)
+            elif regime == SERIAL:
+                before = max(1, steps_until(host + device, slope, moment - call, steps))
+            else:
+                before = max(1, -(-(moment - call) // host))
+            if before < steps:
+                steps = before
         return regime, steps, host, device, slope, context, price
-
-    def _calls_before(self, moment: int, call: int, regime: int, host: int, device: int, slope: int, most: int) -> int:
-        """How many steps have their call before ``moment`` (at least one: this call is)."""
-        if regime == DEVICE:  # the second call is at the end of the step in flight, the third one step later
-            return min(most, 1 + steps_until(device, slope, moment - self.pipeline.end, most))
-        if regime == SERIAL:
-            return max(1, steps_until(host + device, slope, moment - call, most))
-        return min(most, max(1, -(-(moment - call) // host)))
 
     def _until_full(self, step: int, most: int) -> tuple[int, int]:
         """The longest stretch whose pages are there (bisection: pages grow with steps)."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import isqrt
+from math import sqrt
 
 
 class Pipeline:
@@ -49,9 +49,9 @@ def steps_until(first: int, slope: int, distance: int, most: int) -> int:
         return most
     if slope == 0:
         return -(-distance // first)
-    # n is the ceiling of the positive root of slope/2 n^2 + (first - slope/2) n - distance
-    b = 2 * first - slope
-    n = (isqrt(b * b + 8 * slope * distance) - b) // (2 * slope)
+    # about the positive root of slope/2 n^2 + (first - slope/2) n - distance, then exactly
+    b = float(2 * first - slope)
+    n = int((sqrt(b * b + 8.0 * slope * distance) - b) / (2.0 * slope))
     while n * first + slope * (n * (n - 1) >> 1) < distance:
         n += 1
     while n > 0 and (n - 1) * first + slope * ((n - 1) * (n - 2) >> 1) >= distance:

@@ -1,0 +1,77 @@
+"""What a run says in a sentence: model and machine, throughput, latency, and what bounds it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from hwsim.view._numbers import milliseconds, plain, share
+
+BOUNDS = {
+    "hbm": "HBM",
+    "tensor": "compute",
+    "nvlink": "NVLink",
+    "launch": "kernel launch",
+    "host": "host",
+    "idle": "idle",
+    "constant": "constant step",
+}
+ALONE = {"hbm": "reading weights and KV alone", "tensor": "the arithmetic alone"}
+LIMITS = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "itl_ms": "ITL", "e2e_ms": "E2E"}
+
+
+def bound_name(resource: str) -> str:
+    """How people call a resource."""
+    return BOUNDS.get(resource, resource)
+
+
+def machine(summary: Mapping[str, Any]) -> str:
+    """``Llama-3.1-8B on 1×H100-SXM`` as far as the run says so."""
+    gpus = summary.get("gpus_used")
+    where = f"{gpus}×{summary['gpu']}" if summary.get("gpu") else f"{gpus} GPU" + "s" * (gpus != 1)
+    model = str(summary.get("model") or summary["name"]).rpartition("/")[2]
+    return f"{model} on {where}" if gpus else model
+
+
+def headline(summary: Mapping[str, Any]) -> str:
+    """The answer of a run in one sentence."""
+    if not summary["requests"]["completed"]:
+        return f"{machine(summary)} completes none of {summary['requests']['arrived']:,} requests."
+    text = f"{machine(summary)} serves {plain(summary['request_throughput'])} requests/s"
+    text += f" with TTFT p99 {milliseconds(summary['ttft_ms']['p99'])}"
+    if summary["tpot_ms"]["p50"] is not None:
+        text += f" and TPOT p50 {milliseconds(summary['tpot_ms']['p50'])}"
+    return f"{text}; {bounded(summary)}."
+
+
+def bounded(summary: Mapping[str, Any]) -> str:
+    """What takes the time: ``HBM-bound 84 % of the time``, and how long the machine is idle if that is more."""
+    shares = {name: value for name, value in summary["bottleneck"].items() if name != "idle"}
+    idle = summary["bottleneck"].get("idle", 0.0)
+    if not any(shares.values()):
+        return "nothing says what bounds it"
+    name = max(shares, key=lambda key: shares[key])
+    text = f"{bound_name(name)}-bound {shares[name] * 100:.0f} % of the time"
+    return text + (f", idle {idle * 100:.0f} %" if idle > 0.25 else "")
+
+
+def least(summary: Mapping[str, Any]) -> str | None:
+    """The bound beside the result: how long a token takes and how long it must at least."""
+    bound, found = summary["bound"], summary["tpot_ms"]["p50"]
+    if bound.get("tpot_ms") is None or not found:
+        return None
+    alone = ALONE.get(str(bound.get("by")), f"{bound.get('by')} alone")
+    return f"TPOT {milliseconds(found)}; {alone} needs {milliseconds(bound['tpot_ms'])} ({bound['tpot_ms'] / found:.0%})"
+
+
+def objective(summary: Mapping[str, Any]) -> str | None:
+    """The SLO and how it was kept."""
+    slo = summary.get("slo")
+    if not slo:
+        return None
+    limits = ", ".join(f"{word} ≤ {milliseconds(slo[key])}" for key, word in LIMITS.items() if key in slo)
+    kept = summary.get("slo_attainment")
+    if kept is None:
+        return limits
+    verdict = "met" if kept >= slo["attainment"] else "missed"
+    return f"{limits}: kept by {share(kept)} of requests, wanted {share(slo['attainment'])}: {verdict}"

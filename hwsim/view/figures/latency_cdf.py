@@ -1,0 +1,150 @@
+"""Cumulative distributions of the four latencies, with medians, tails and the limits of the SLO."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from hwsim.metrics.latency import Latencies
+from hwsim.metrics.load import step_ends
+from hwsim.view._figure import BLUE, GREEN, ORANGE, PURPLE, RED, Figure, Shown, axis, canvas, faint, rounded, time_ticks
+from hwsim.view._numbers import milliseconds
+from hwsim.view._series import distribution
+
+if TYPE_CHECKING:
+    import plotly.graph_objects as go
+
+MS = 1e-9  # ms in a picosecond
+PANELS = (("ttft", "TTFT", BLUE), ("tpot", "TPOT", GREEN), ("itl", "ITL", ORANGE), ("e2e", "E2E", PURPLE))
+GAP = 0.045
+
+
+def draw(shown: Shown) -> go.Figure | None:
+    """Four panels side by side; an axis is logarithmic where the tail is far from the median."""
+    samples = _samples(shown)
+    if not samples:
+        return None
+    figure = canvas(showlegend=False)
+    figure.update_layout(hovermode="closest", margin={"l": 52, "r": 16, "t": 30, "b": 44})
+    width = (1 - GAP * 3) / 4
+    for number, (key, name, colour) in enumerate(PANELS, start=1):
+        x, y = f"xaxis{number}", f"yaxis{number}"
+        left = (number - 1) * (width + GAP)
+        domain = {"domain": [left, left + width], "anchor": f"y{number}"}
+        labels = {"tickformat": ".0%", "showticklabels": number == 1, "anchor": f"x{number}", "range": [0, 1.02]}
+        figure.update_layout({y: axis("share of samples" if number == 1 else "", **labels)})
+        if key not in samples:
+            figure.update_layout({x: axis(f"{name}: no samples", **domain, showticklabels=False)})
+            continue
+        values, shares = distribution(*samples[key])
+        figure.update_layout({x: axis(name, **domain, **_scale(values, shares))})
+        _panel(figure, number, colour, values, shares)
+        _marks(figure, number, shown, key, colour)
+    return figure
+
+
+def _samples(shown: Shown) -> dict[str, tuple[np.ndarray, np.ndarray]]:
+    latencies = Latencies.of(shown.tables["requests"])
+    found: dict[str, tuple[np.ndarray, np.ndarray]] = {}
+    for key in ("ttft", "tpot", "e2e"):
+        values = getattr(latencies, key) * MS
+        if len(values):
+            found[key] = values, np.ones(len(values))
+    steps = shown.tables["steps"]
+    tokens = np.asarray(steps["steps"], dtype=np.float64) * np.asarray(steps["decode_rows"])
+    if np.any(tokens > 0):
+        # One value per stretch, its mean step: the tables give exact figures, a line cannot show the difference.
+        length = (step_ends(steps) - np.asarray(steps["start_ticks"])) / np.asarray(steps["steps"]) * MS
+        gaps = shown.tables.get("gaps") or {"gap_s": (), "count": ()}
+        values = np.concatenate([length, np.asarray(gaps["gap_s"], dtype=np.float64) * 1e3])
+        weights = np.concatenate([tokens, np.asarray(gaps["count"], dtype=np.float64)])
+        found["itl"] = values[weights > 0], weights[weights > 0]
+    return found
+
+
+def _scale(values: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
+    middle = float(values[np.searchsorted(shares, 0.5)])
+    low, high = float(values[0]), float(values[-1])
+    if low > 0 and (high > 8 * middle or middle > 8 * low):
+        ticks, texts = time_ticks(low, high)
+        if len(ticks) >= 2:
+            return {"type": "log", "tickvals": ticks, "ticktext": texts}
+    factor, unit = (1e-3, " s") if high >= 2000 else (1.0, " ms")
+    ticks = _round_ticks(low * factor, high * factor)
+    return {"tickvals": [tick / factor for tick in ticks], "ticktext": [f"{tick:g}{unit}" for tick in ticks]}
+
+
+def _round_ticks(low: float, high: float) -> list[float]:
+    """Three to five round numbers between two values."""
+    span = max(high - low, high * 1e-3, 1e-6)
+    step = 10.0 ** np.floor(np.log10(span))
+    step = next(s for s in (step / 5, step / 2, step, step * 2, step * 5) if span / s <= 4.5)
+    return [float(f"{tick:.6g}") for tick in np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step]
+
+
+def _panel(figure: go.Figure, number: int, colour: str, values: np.ndarray, shares: np.ndarray) -> None:
+    figure.add_scatter(
+        x=rounded(values),
+        y=rounded(shares),
+        xaxis=f"x{number}",
+        yaxis=f"y{number}",
+        mode="lines",
+        line={"color": colour, "width": 2.2, "shape": "hv"},
+        fill="tozeroy",
+        fillcolor=faint(colour, 0.10),
+        customdata=[milliseconds(value) for value in values],
+        hovertemplate="%{y:.2%} at or below %{customdata}<extra></extra>",
+    )
+
+
+def _marks(figure: go.Figure, number: int, shown: Shown, key: str, colour: str) -> None:
+    """Dots at p50 and p99, their values above the panel, and the limit of the SLO."""
+    figures, slo = shown.summary[f"{key}_ms"], shown.summary.get("slo") or {}
+    figure.add_scatter(
+        x=[figures["p50"], figures["p99"]],
+        y=[0.5, 0.99],
+        xaxis=f"x{number}",
+        yaxis=f"y{number}",
+        mode="markers",
+        marker={"size": 8, "color": colour, "line": {"width": 1.5, "color": "white"}},
+        hoverinfo="skip",
+    )
+    text = f"p50 {milliseconds(figures['p50'])}   p99 {milliseconds(figures['p99'])}"
+    place = {"xref": f"x{number} domain", "yref": "paper", "x": 0, "y": 1.02, "yanchor": "bottom", "showarrow": False}
+    figure.add_annotation(text=text, xanchor="left", **place)
+    limit = slo.get(f"{key}_ms")
+    if limit is not None:
+        log = figure.layout[f"xaxis{number}"].type == "log"
+        figure.add_scatter(
+            x=[limit, limit],
+            y=[0, 1],
+            xaxis=f"x{number}",
+            yaxis=f"y{number}",
+            mode="lines",
+            line={"color": RED, "width": 1.5, "dash": "dot"},
+            hovertemplate=f"SLO {milliseconds(limit)}<extra></extra>",
+        )
+        figure.add_annotation(
+            text=f"SLO {milliseconds(limit)}",
+            font={"color": RED, "size": 11},
+            xref=f"x{number}",
+            yref=f"y{number}",
+            x=np.log10(limit) if log else limit,
+            y=0.04,
+            textangle=-90,
+            xanchor="right",
+            yanchor="bottom",
+            showarrow=False,
+        )
+
+
+PART = Figure(
+    10,
+    "Latency",
+    "Share of requests (TTFT, TPOT, E2E) or of gaps between tokens (ITL) at or below a time. Dots: p50 and p99. "
+    "TPOT averages a request's gaps; ITL shows the single stalls that hides.",
+    draw,
+    wide=True,
+    height=300,
+)
