@@ -24,7 +24,7 @@ def step_ends(steps: Mapping[str, Any]) -> np.ndarray:
 
 
 def step_function(
-    steps: Mapping[str, Any], column: str, *, idle: float = 0.0
+    steps: Mapping[str, Any], column: str, *, idle: float | None = 0.0
 ) -> tuple[np.ndarray, np.ndarray]:
     """A column of the stretches over time, summed over replicas.
 

@@ -67,7 +67,12 @@ def canvas(**layout: Any) -> go.Figure:
 
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """An axis with a unit in its title and a quiet grid."""
-    settings = {"title": {"text": title, "standoff": 8}, "showgrid": True, "zeroline": False, "automargin": True}
+    settings = {
+        "title": {"text": title, "standoff": 8},
+        "showgrid": True,
+        "zeroline": False,
+        "automargin": True,
+    }
     return {**settings, "ticks": "outside", "ticklen": 4, **more}
 
 

@@ -28,7 +28,12 @@ def milliseconds(value: float | None, digits: int = 3) -> str:
     """A time given in ms, in the unit that reads best."""
     if value is None:
         return NONE
-    for limit, factor, unit in ((1.0, 1e3, "µs"), (1e3, 1.0, "ms"), (300e3, 1e-3, "s"), (1e99, 1 / 60e3, "min")):
+    for limit, factor, unit in (
+        (1.0, 1e3, "µs"),
+        (1e3, 1.0, "ms"),
+        (300e3, 1e-3, "s"),
+        (1e99, 1 / 60e3, "min"),
+    ):
         # 999.6 ms would be shown as 1,000 ms
         if abs(value) < limit * 0.9995 or unit == "min":
             return f"{plain(value * factor, digits)} {unit}" if value else "0 ms"

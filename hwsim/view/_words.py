@@ -61,7 +61,8 @@ def least(summary: Mapping[str, Any]) -> str | None:
     if bound.get("tpot_ms") is None or not found:
         return None
     alone = ALONE.get(str(bound.get("by")), f"{bound.get('by')} alone")
-    return f"TPOT {milliseconds(found)}; {alone} needs {milliseconds(bound['tpot_ms'])} ({bound['tpot_ms'] / found:.0%})"
+    part = f"({bound['tpot_ms'] / found * 100:.0f} %)"
+    return f"TPOT {milliseconds(found)}; {alone} needs {milliseconds(bound['tpot_ms'])} {part}"
 
 
 def objective(summary: Mapping[str, Any]) -> str | None:

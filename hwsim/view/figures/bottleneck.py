@@ -35,7 +35,9 @@ def draw(shown: Shown) -> go.Figure | None:
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
     figure.update_xaxes(axis("share of simulated time, or of the peak rate", range=[0, 1], tickformat=".0%"))
-    figure.update_yaxes(type="multicategory", autorange="reversed", showgrid=False, ticks="", dividercolor=GREY)
+    figure.update_yaxes(
+        type="multicategory", autorange="reversed", showgrid=False, ticks="", dividercolor=GREY
+    )
     return figure
 
 

@@ -8,7 +8,20 @@ import numpy as np
 
 from hwsim.metrics.latency import Latencies
 from hwsim.metrics.load import step_ends
-from hwsim.view._figure import BLUE, GREEN, ORANGE, PURPLE, RED, Figure, Shown, axis, canvas, faint, rounded, time_ticks
+from hwsim.view._figure import (
+    BLUE,
+    GREEN,
+    ORANGE,
+    PURPLE,
+    RED,
+    Figure,
+    Shown,
+    axis,
+    canvas,
+    faint,
+    rounded,
+    time_ticks,
+)
 from hwsim.view._numbers import milliseconds
 from hwsim.view._series import distribution
 
@@ -29,10 +42,15 @@ def draw(shown: Shown) -> go.Figure | None:
     figure.update_layout(hovermode="closest", margin={"l": 52, "r": 16, "t": 30, "b": 44})
     width = (1 - GAP * 3) / 4
     for number, (key, name, colour) in enumerate(PANELS, start=1):
-        x, y = f"xaxis{number}", f"yaxis{number}"
+        x, y = _axis("xaxis", number), _axis("yaxis", number)
         left = (number - 1) * (width + GAP)
-        domain = {"domain": [left, left + width], "anchor": f"y{number}"}
-        labels = {"tickformat": ".0%", "showticklabels": number == 1, "anchor": f"x{number}", "range": [0, 1.02]}
+        domain = {"domain": [left, left + width], "anchor": _axis("y", number)}
+        labels = {
+            "tickformat": ".0%",
+            "showticklabels": number == 1,
+            "anchor": _axis("x", number),
+            "range": [0, 1.02],
+        }
         figure.update_layout({y: axis("share of samples" if number == 1 else "", **labels)})
         if key not in samples:
             figure.update_layout({x: axis(f"{name}: no samples", **domain, showticklabels=False)})
@@ -42,6 +60,11 @@ def draw(shown: Shown) -> go.Figure | None:
         _panel(figure, number, colour, values, shares)
         _marks(figure, number, shown, key, colour)
     return figure
+
+
+def _axis(name: str, number: int) -> str:
+    """The first axis has no number."""
+    return name if number == 1 else f"{name}{number}"
 
 
 def _samples(shown: Shown) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -87,8 +110,8 @@ def _panel(figure: go.Figure, number: int, colour: str, values: np.ndarray, shar
     figure.add_scatter(
         x=rounded(values),
         y=rounded(shares),
-        xaxis=f"x{number}",
-        yaxis=f"y{number}",
+        xaxis=_axis("x", number),
+        yaxis=_axis("y", number),
         mode="lines",
         line={"color": colour, "width": 2.2, "shape": "hv"},
         fill="tozeroy",
@@ -104,23 +127,30 @@ def _marks(figure: go.Figure, number: int, shown: Shown, key: str, colour: str) 
     figure.add_scatter(
         x=[figures["p50"], figures["p99"]],
         y=[0.5, 0.99],
-        xaxis=f"x{number}",
-        yaxis=f"y{number}",
+        xaxis=_axis("x", number),
+        yaxis=_axis("y", number),
         mode="markers",
         marker={"size": 8, "color": colour, "line": {"width": 1.5, "color": "white"}},
         hoverinfo="skip",
     )
     text = f"p50 {milliseconds(figures['p50'])}   p99 {milliseconds(figures['p99'])}"
-    place = {"xref": f"x{number} domain", "yref": "paper", "x": 0, "y": 1.02, "yanchor": "bottom", "showarrow": False}
+    place = {
+        "xref": _axis("x", number) + " domain",
+        "yref": "paper",
+        "x": 0,
+        "y": 1.02,
+        "yanchor": "bottom",
+        "showarrow": False,
+    }
     figure.add_annotation(text=text, xanchor="left", **place)
     limit = slo.get(f"{key}_ms")
     if limit is not None:
-        log = figure.layout[f"xaxis{number}"].type == "log"
+        log = figure.layout[_axis("xaxis", number)].type == "log"
         figure.add_scatter(
             x=[limit, limit],
             y=[0, 1],
-            xaxis=f"x{number}",
-            yaxis=f"y{number}",
+            xaxis=_axis("x", number),
+            yaxis=_axis("y", number),
             mode="lines",
             line={"color": RED, "width": 1.5, "dash": "dot"},
             hovertemplate=f"SLO {milliseconds(limit)}<extra></extra>",
@@ -128,8 +158,8 @@ def _marks(figure: go.Figure, number: int, shown: Shown, key: str, colour: str) 
         figure.add_annotation(
             text=f"SLO {milliseconds(limit)}",
             font={"color": RED, "size": 11},
-            xref=f"x{number}",
-            yref=f"y{number}",
+            xref=_axis("x", number),
+            yref=_axis("y", number),
             x=np.log10(limit) if log else limit,
             y=0.04,
             textangle=-90,

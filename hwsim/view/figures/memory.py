@@ -6,8 +6,22 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.view._figure import BLUE, GREEN, GREY, ORANGE, PURPLE, SAND, TEAL, Figure, Shown, axis, canvas, faint, rounded
-from hwsim.view._figure import seconds_axis
+from hwsim.view._figure import (
+    BLUE,
+    GREEN,
+    GREY,
+    ORANGE,
+    PURPLE,
+    SAND,
+    TEAL,
+    Figure,
+    Shown,
+    axis,
+    canvas,
+    faint,
+    rounded,
+    seconds_axis,
+)
 from hwsim.view._numbers import gibibytes
 from hwsim.view._series import binned, edges_of, middles
 
@@ -37,7 +51,11 @@ def draw(shown: Shown) -> go.Figure | None:
         for name, size in (gpu.get("owners_at_peak") or {}).items()
         if name != "kv_pool" and size
     ]
-    layers += [("KV in use", used, ORANGE), ("KV cached", cached, GREEN), ("KV free", room - used - cached, GREY)]
+    layers += [
+        ("KV in use", used, ORANGE),
+        ("KV cached", cached, GREEN),
+        ("KV free", room - used - cached, GREY),
+    ]
     figure = canvas()
     figure.update_layout(legend={"traceorder": "normal"})
     for name, values, colour in layers:

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwsim.view._figure import BLUE, RED, Figure, Shown, axis, canvas, faint, mark_steady, rounded, seconds_axis
+from hwsim.view._figure import (
+    BLUE,
+    RED,
+    Figure,
+    Shown,
+    axis,
+    canvas,
+    faint,
+    mark_steady,
+    rounded,
+    seconds_axis,
+)
 from hwsim.view._series import binned, edges_of, middles
 
 if TYPE_CHECKING:

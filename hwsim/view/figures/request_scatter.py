@@ -8,7 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwsim.metrics.latency import completed
-from hwsim.view._figure import BLUE, RED, Figure, Shown, axis, canvas, mark_steady, rounded, seconds_axis, time_ticks
+from hwsim.view._figure import (
+    BLUE,
+    RED,
+    Figure,
+    Shown,
+    axis,
+    canvas,
+    mark_steady,
+    rounded,
+    seconds_axis,
+    time_ticks,
+)
 from hwsim.view._numbers import milliseconds
 from hwsim.view._series import sample
 

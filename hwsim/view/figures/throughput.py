@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from hwsim.metrics.throughput import spread_until, tokens_until
-from hwsim.view._figure import BLUE, ORANGE, Figure, Shown, axis, canvas, faint, mark_steady, rounded, seconds_axis
+from hwsim.view._figure import (
+    BLUE,
+    ORANGE,
+    Figure,
+    Shown,
+    axis,
+    canvas,
+    faint,
+    mark_steady,
+    rounded,
+    seconds_axis,
+)
 from hwsim.view._series import edges_of, middles
 
 if TYPE_CHECKING:

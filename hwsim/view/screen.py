@@ -1,0 +1,132 @@
+"""A run on one screen of a terminal: the answer, latencies, what bounds it, memory, energy, cost, and warnings last."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hwsim.view._numbers import gibibytes, milliseconds, plain, quantity, share, usd
+from hwsim.view._words import bound_name, headline, least, objective
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+COLUMNS = ("mean", "p50", "p90", "p95", "p99", "max")
+ROWS = (
+    ("TTFT", "ttft_ms"),
+    ("TPOT", "tpot_ms"),
+    ("ITL", "itl_ms"),
+    ("E2E", "e2e_ms"),
+    ("queue wait", "queue_wait_ms"),
+)
+BAR = 18
+MOST_WARNINGS = 6
+
+
+def screen(summary: Mapping[str, Any]) -> RenderableType:
+    """Something that ``rich`` prints within 80 columns and about thirty lines."""
+    from rich.console import Group
+    from rich.padding import Padding
+    from rich.text import Text
+
+    parts: list[RenderableType] = [
+        Text(f"{summary['name']} · seed {summary['seed']}", style="dim", overflow="ellipsis", no_wrap=True),
+        Text(headline(summary), style="bold"),
+        Padding(_latencies(summary), (1, 0)),
+        _facts(summary),
+    ]
+    warnings = list(summary["warnings"])
+    if warnings:
+        parts.append(Text())
+    for warning in warnings[:MOST_WARNINGS]:
+        parts.append(_warning(warning))
+    if len(warnings) > MOST_WARNINGS:
+        parts.append(_warning(f"{len(warnings) - MOST_WARNINGS} more in the report"))
+    return Group(*parts)
+
+
+def _latencies(summary: Mapping[str, Any]) -> RenderableType:
+    from rich.table import Table
+
+    table = Table(box=None, padding=(0, 0, 0, 2), header_style="dim", pad_edge=False)
+    table.add_column("")
+    for name in COLUMNS:
+        table.add_column(name, justify="right", no_wrap=True)
+    for name, key in ROWS:
+        table.add_row(name, *(milliseconds(summary[key][column]) for column in COLUMNS))
+    return table
+
+
+def _warning(text: str) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    grid.add_row(Text("!", style="yellow"), Text(text, style="yellow"))
+    return grid
+
+
+def _facts(summary: Mapping[str, Any]) -> RenderableType:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(style="dim", no_wrap=True, min_width=10)
+    for name, text in _rows(summary):
+        grid.add_row(name, Text(text))
+    return grid
+
+
+def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    counts = summary["requests"]
+    text = f"{counts['arrived']:,} arrived, {counts['completed']:,} completed"
+    yield "requests", f"{text}, {counts['rejected']:,} rejected, {counts['unfinished']:,} unfinished"
+    yield (
+        "tokens",
+        f"{plain(summary['output_throughput'])} output/s, {plain(summary['total_token_throughput'])} in all/s",
+    )
+    per_gpu, per_user = summary["output_throughput_per_gpu"], summary["output_throughput_per_user"]
+    yield "", f"{plain(per_gpu)} output/s per GPU, {plain(per_user)} per user"
+    if text := objective(summary):
+        yield (
+            "SLO",
+            text + (f"; goodput {plain(summary['goodput'])} /s" if summary["goodput"] is not None else ""),
+        )
+    if text := least(summary):
+        yield "bound", text
+    yield from _shares(summary)
+    yield from _memory(summary)
+    used, owned = summary["gpus_used"], summary["gpus_owned"]
+    yield "GPUs", f"{used} used of {owned} owned; MFU {share(summary['mfu'])}, MBU {share(summary['mbu'])}"
+    if summary["energy_joules"] is not None:
+        per_token = quantity(summary["joules_per_output_token"], "J")
+        yield "energy", f"{quantity(summary['energy_joules'], 'J')}, {per_token} per output token"
+    if summary["cost_usd"] is not None:
+        per_million = usd(summary["usd_per_million_output_tokens"])
+        yield "cost", f"{usd(summary['cost_usd'])} for what is owned, {per_million} per million output tokens"
+    wall = "" if summary["wall_seconds"] is None else f" in {summary['wall_seconds']:,.2f} s"
+    steps, stretches = summary["steps"] or 0, summary["stretches"] or 0
+    yield (
+        "simulated",
+        f"{summary['simulated_seconds']:,.1f} s{wall}; {steps:,} steps in {stretches:,} stretches",
+    )
+
+
+def _shares(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    shares = sorted(summary["bottleneck"].items(), key=lambda item: (item[0] == "idle", -item[1]))
+    for number, (name, value) in enumerate(item for item in shares if item[1] >= 0.005):
+        bar = "█" * round(value * BAR)
+        yield "time" if number == 0 else "", f"{bound_name(name):<14}{share(value):>7} {bar}"
+
+
+def _memory(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    kv, gpu = summary["memory"].get("kv") or {}, summary["memory"].get("gpu") or {}
+    texts = []
+    if kv.get("capacity_bytes"):
+        texts.append(
+            f"KV {share(kv['peak_bytes'] / kv['capacity_bytes'])} of {gibibytes(kv['capacity_bytes'])} at its peak"
+        )
+    if gpu.get("capacity_bytes"):
+        texts.append(f"GPU {gibibytes(gpu['peak_bytes'])} of {gibibytes(gpu['capacity_bytes'])}")
+    if texts:
+        yield "memory", "; ".join(texts)
