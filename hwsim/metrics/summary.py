@@ -117,9 +117,9 @@ def _counts(requests: Table, warnings: list[str]) -> dict[str, int]:
             if status == "rejected":
                 reasons[reason] = reasons.get(reason, 0) + 1
         most = max(sorted(reasons), key=lambda reason: reasons[reason])
-        warnings.append(f"{counts['rejected']} of {len(statuses)} requests were rejected, most with: {most}")
+        warnings.append(f"{counts['rejected']:,} of {len(statuses):,} requests were rejected, most with: {most}")
     if counts["unfinished"]:
-        warnings.append(f"{counts['unfinished']} of {len(statuses)} requests did not finish")
+        warnings.append(f"{counts['unfinished']:,} of {len(statuses):,} requests did not finish")
     if not counts["completed"]:
         warnings.append("no request completed: there are no latencies and no rates")
     return counts

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.cost.price import SUBTICK_BITS, SUBTICKS_PER_SECOND
+from hwsim.cost.price import SUBTICKS_PER_SECOND
 from hwsim.scenario.tables import Table, gap_table, request_table, schedule_table, step_table
 from hwsim.units import TICKS_PER_SECOND
 
@@ -55,15 +55,21 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
 
 def _memory(simulation: Simulation) -> dict[str, dict[str, Any]]:
     """High-water marks: what one GPU holds by owner, and the KV pool of the fullest replica."""
-    journal, room = simulation.journal, simulation.room
+    room = simulation.room
     page = room.page_bytes if room is not None else 1.0
     usable = simulation.replicas[0].engine.pool.usable if simulation.replicas else 0
+    table = simulation.journal.stretch_table()
+    fullest = int(np.argmin(table["free_pages"])) if len(table["free_pages"]) else None
+    used = cached = at = 0
+    if fullest is not None:
+        used = usable - int(table["free_pages"][fullest])
+        cached, at = int(table["cached_pages"][fullest]), int(table["start"][fullest])
     pools = {
         "kv": {
             "capacity_bytes": usable * page,
-            "peak_bytes": journal.peak_pages * page,
-            "peak_at_s": (journal.peak_start >> SUBTICK_BITS) / TICKS_PER_SECOND,
-            "owners_at_peak": {"running": journal.peak_pages * page, "cached": journal.peak_cached * page},
+            "peak_bytes": used * page,
+            "peak_at_s": at / TICKS_PER_SECOND,
+            "owners_at_peak": {"running": used * page, "cached": cached * page},
         }
     }
     if room is not None:

@@ -51,17 +51,12 @@ class Journal:
         "preemptions",
     )
 
-    def __init__(self, *, keep: bool = True) -> None:
-        self.keep = keep
-        self.stretches = 0
+    def __init__(self) -> None:
         self.completed = 0
         self.bounds: dict[str, int] = {}
         self.gaps: list[int] = []
         self.others: list[tuple[Request, int]] = []  # rejected requests with their replica
         self.names: dict[int, str] = {}
-        self.peak_pages = 0
-        self.peak_start = 0
-        self.peak_cached = 0
         self._stretches = bytearray()
         self._requests = bytearray()
 
@@ -79,14 +74,7 @@ class Journal:
     ) -> None:
         """A stretch of ``steps`` steps with one batch; its first interval starts at ``start`` and lasts ``first``."""
         pool = engine.pool
-        free, blank = pool.free, pool.blank
-        if pool.usable - free > self.peak_pages:
-            self.peak_pages = pool.usable - free
-            self.peak_start = start
-            self.peak_cached = free - blank
-        self.stretches += 1
-        if not self.keep:
-            return
+        free = pool.free
         code = self.bounds.get(price.bound(context))
         if code is None:
             code = self.bounds[price.bound(context)] = len(self.bounds)
@@ -103,7 +91,7 @@ class Journal:
             len(engine.running),
             len(engine.admission.waiting),
             free,
-            free - blank,
+            free - pool.blank,
             code,
         )
 
@@ -133,6 +121,11 @@ class Journal:
     def gap(self, subticks: int) -> None:
         """An inter-token gap that no stretch tells: the pause of a pre-empted request."""
         self.gaps.append(subticks)
+
+    @property
+    def stretches(self) -> int:
+        """How many stretches were executed."""
+        return len(self._stretches) // (8 * len(self.STRETCH))
 
     def stretch_table(self) -> dict[str, np.ndarray]:
         """All stretches as int64 columns, in the order of execution."""

@@ -52,8 +52,11 @@ def steps_until(first: int, slope: int, distance: int, most: int) -> int:
     # about the positive root of slope/2 n^2 + (first - slope/2) n - distance, then exactly
     b = float(2 * first - slope)
     n = int((sqrt(b * b + 8.0 * slope * distance) - b) / (2.0 * slope))
-    while n * first + slope * (n * (n - 1) >> 1) < distance:
+    reached = n * first + slope * (n * (n - 1) >> 1)
+    while reached < distance:
+        reached += first + slope * n
         n += 1
-    while n > 0 and (n - 1) * first + slope * ((n - 1) * (n - 2) >> 1) >= distance:
+    while n and reached - first - slope * (n - 1) >= distance:
         n -= 1
+        reached -= first + slope * n
     return n

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from math import log10
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -92,6 +93,21 @@ def mark_steady(figure: go.Figure, shown: Shown) -> None:
             figure.add_vrect(x0=start, x1=stop, fillcolor=GREY, opacity=0.13, line_width=0, layer="below")
 
 
+def mark_limit(figure: go.Figure, limit_ms: float, text: str) -> None:
+    """A dotted line at a limit on the logarithmic vertical axis."""
+    figure.add_shape(
+        type="line",
+        xref="x domain",
+        x0=0,
+        x1=1,
+        y0=limit_ms,
+        y1=limit_ms,
+        line={"color": RED, "width": 1.5, "dash": "dot"},
+    )
+    place = {"xref": "x domain", "x": 1, "xanchor": "right", "y": log10(limit_ms), "yanchor": "bottom"}
+    figure.add_annotation(text=text, font={"color": RED, "size": 11}, showarrow=False, **place)
+
+
 def rounded(values: Any, digits: int = 5) -> list[float]:
     """Numbers with few significant digits, so that the page stays small."""
     return [float(f"{value:.{digits}g}") for value in values]
@@ -103,13 +119,13 @@ def faint(colour: str, opacity: float) -> str:
     return f"rgba({red},{green},{blue},{opacity})"
 
 
-def time_ticks(low_ms: float, high_ms: float) -> tuple[list[float], list[str]]:
-    """Ticks for a logarithmic axis of times, at most about seven, each with its unit."""
+def time_ticks(low_ms: float, high_ms: float, most: int = 6) -> tuple[list[float], list[str]]:
+    """Ticks for a logarithmic axis of times, at most ``most`` if decades allow, each with its unit."""
     from hwsim.view._numbers import milliseconds
 
     for steps in ((1, 2, 5), (1, 3), (1,)):
         ticks = _log_ticks(low_ms, high_ms, steps)
-        if len(ticks) <= 6:
+        if len(ticks) <= most:
             break
     return ticks, [milliseconds(tick) for tick in ticks]
 

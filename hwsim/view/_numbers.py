@@ -47,7 +47,7 @@ def share(value: float | None) -> str:
     percent = value * 100
     if 99.95 <= percent < 100 or 0 < percent < 0.05:
         return f"{percent:.3g} %"
-    return f"{percent:.0f} %" if percent == round(percent) else f"{percent:.1f} %"
+    return f"{percent:.1f}".removesuffix(".0") + " %"
 
 
 def gibibytes(value: float | None) -> str:

@@ -27,7 +27,7 @@ def tiles(summary: Mapping[str, Any]) -> Iterator[Tile]:
         plain(summary["request_throughput"]),
         "requests/s",
         f"{counts['completed']:,} of {counts['arrived']:,} completed",
-        "bad" if counts["completed"] < counts["arrived"] else "",
+        "bad" if counts["completed"] < 0.95 * counts["arrived"] else "",
     )
     per_gpu = summary["output_throughput_per_gpu"]
     more = f"{plain(per_gpu)} per GPU, {plain(summary['output_throughput_per_user'])} per user"
@@ -84,7 +84,8 @@ def _bound(summary: Mapping[str, Any]) -> Iterator[Tile]:
     if any(shares.values()):
         name = max(shares, key=lambda key: shares[key])
         more = f"of the time; MFU {share(summary['mfu'])}, MBU {share(summary['mbu'])}"
-        yield Tile(f"{bound_name(name)}-bound", *_split(share(shares[name])), more)
+        title = f"{bound_name(name)}-bound"
+        yield Tile(title[0].upper() + title[1:], *_split(share(shares[name])), more)
     bound, found = summary["bound"], summary["tpot_ms"]["p50"]
     if bound.get("tpot_ms") is not None and found:
         more = f"least TPOT {milliseconds(bound['tpot_ms'])} ({bound_name(str(bound['by']))})"

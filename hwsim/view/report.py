@@ -21,6 +21,7 @@ from hwsim.view._words import headline, least, objective
 
 PAGE = Path(__file__).parent / "page"
 POLICY = "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; img-src data: blob:"
+TABLE_ORDER = 65
 STATISTICS = ("mean", "std", "p50", "p90", "p95", "p99", "max")
 ROWS = (
     ("ttft_ms", "TTFT", "time to first token"),
@@ -47,16 +48,13 @@ def report_html(
         f"<h1>{escape(headline(summary))}</h1>",
         _warnings(summary["warnings"]),
         '<section class="tiles">' + "".join(map(_tile, tiles(summary))) + "</section>",
-        '<section class="grid">'
-        + "".join(markup for markup, _ in drawn)
-        + _latency_table(summary)
-        + "</section>",
+        '<section class="grid">' + "".join(_in_order(drawn, _latency_table(summary))) + "</section>",
         _rejections(tables.get("requests")),
         _scenario(resolved_yaml),
         _manifest(summary, manifest),
         _footer(summary, manifest),
     ]
-    scripts = [get_plotlyjs(), *(data for _, data in drawn)]
+    scripts = [get_plotlyjs(), *(data for *_, data in drawn)]
     return "".join(
         (
             '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -72,7 +70,7 @@ def report_html(
     )
 
 
-def _drawn(shown: Shown) -> Iterator[tuple[str, str]]:
+def _drawn(shown: Shown) -> Iterator[tuple[int, str, str]]:
     """Each figure's place on the page and its data."""
     if not {"requests", "steps"} <= set(shown.tables):
         return
@@ -91,7 +89,13 @@ def _drawn(shown: Shown) -> Iterator[tuple[str, str]]:
         )
         data = plot.to_plotly_json()
         text = _for_script({"data": data["data"], "layout": data["layout"]})
-        yield markup, f'<script type="application/json" data-figure="{place}">{text}</script>'
+        yield figure.order, markup, f'<script type="application/json" data-figure="{place}">{text}</script>'
+
+
+def _in_order(drawn: list[tuple[int, str, str]], table: str) -> list[str]:
+    """Figures and the table of latencies, which fills the place beside an odd figure."""
+    places = [(order, markup) for order, markup, _ in drawn] + [(TABLE_ORDER, table)]
+    return [markup for _, markup in sorted(places, key=lambda place: place[0])]
 
 
 def _for_script(content: Any) -> str:
@@ -106,8 +110,13 @@ def _tile(tile: Tile) -> str:
     unit = f" <small>{escape(tile.unit)}</small>" if tile.unit else ""
     return (
         f'<div class="tile {tile.kind}"><div class="what">{escape(tile.what)}</div>'
-        f'<div class="value">{escape(tile.value)}{unit}</div><div class="more">{escape(tile.more)}</div></div>'
+        f'<div class="value">{escape(tile.value)}{unit}</div><div class="more">{_bound_units(tile.more)}</div></div>'
     )
+
+
+def _bound_units(text: str) -> str:
+    """Escaped text in which a number and its unit stay on one line."""
+    return re.sub(r"(?<=\d) (?=[a-zµ%/A-Z]+\b|%|/)", "&nbsp;", escape(text))
 
 
 def _warnings(warnings: list[str]) -> str:
@@ -122,14 +131,17 @@ def _latency_table(summary: Mapping[str, Any]) -> str:
     rows = "".join(
         f'<tr><th title="{text}">{name}</th>'
         + "".join(f"<td>{milliseconds(summary[key][statistic])}</td>" for statistic in STATISTICS)
-        + f'<td class="text">{text}</td></tr>'
+        + "</tr>"
         for key, name, text in ROWS
     )
-    notes = [escape(text) for text in (least(summary), objective(summary)) if text]
-    note = f'<p class="note">{". ".join(notes)}.</p>' if notes else ""
+    notes = [f"{text}." for text in (least(summary), objective(summary)) if text]
+    notes.append(
+        "TPOT: one mean per request. ITL: every gap between two tokens. Queue wait: until first scheduled."
+    )
+    note = f'<p class="note">{escape(" ".join(notes))}</p>'
     return (
-        '<section class="card wide"><h2>Latency figures</h2><div class="scroll"><table><thead><tr><th></th>'
-        f"{head}<th></th></tr></thead><tbody>{rows}</tbody></table></div>{note}</section>"
+        '<section class="card"><h2>Latency figures</h2><div class="scroll"><table><thead><tr><th></th>'
+        f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}</section>"
     )
 
 

@@ -88,10 +88,10 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     per_gpu, per_user = summary["output_throughput_per_gpu"], summary["output_throughput_per_user"]
     yield "", f"{plain(per_gpu)} output/s per GPU, {plain(per_user)} per user"
     if text := objective(summary):
-        yield (
-            "SLO",
-            text + (f"; goodput {plain(summary['goodput'])} /s" if summary["goodput"] is not None else ""),
-        )
+        limits, _, kept = text.partition(": ")
+        yield "SLO", limits
+        if kept:
+            yield "", f"{kept}; goodput {plain(summary['goodput'])} /s"
     if text := least(summary):
         yield "bound", text
     yield from _shares(summary)

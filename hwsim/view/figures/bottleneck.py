@@ -11,34 +11,54 @@ from hwsim.view._words import bound_name
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+GAP = 0.11  # between the two groups of bars
+TICKS = [0, 0.25, 0.5, 0.75, 1]
+ROWS = {"type": "category", "autorange": "reversed", "showgrid": False, "zeroline": False, "automargin": True}
+
 
 def draw(shown: Shown) -> go.Figure | None:
     """Two groups of bars on one axis of per cent."""
     shares = {name: value for name, value in shown.summary["bottleneck"].items() if value > 0.0005}
     if not shares:
         return None
+    bounds = [(bound_name(name), value, OF_BOUND.get(name, GREY)) for name, value in shares.items()]
     peaks = _peaks(shown)
-    names = [bound_name(name) for name in shares] + [name for name, *_ in peaks]
-    values = [*shares.values(), *(value for _, value, _ in peaks)]
-    colours = [OF_BOUND.get(name, GREY) for name in shares] + [colour for *_, colour in peaks]
-    groups = ["time bound by"] * len(shares) + ["of the peak"] * len(peaks)
     figure = canvas(showlegend=False)
-    figure.update_layout(hovermode="closest", margin={"l": 150, "r": 52, "t": 12, "b": 44})
+    figure.update_layout(hovermode="closest", margin={"l": 110, "r": 24, "t": 28, "b": 44})
+    room = 1 - GAP if peaks else 1.0
+    split = 1 - room * len(bounds) / (len(bounds) + len(peaks))
+    groups = [("time bound by", bounds, [split, 1.0], "y")]
+    if peaks:
+        groups.append(("reached", peaks, [0.0, split - GAP], "y2"))
+    for title, rows, domain, at in groups:
+        _bars(figure, rows, at)
+        figure.update_layout({f"yaxis{at[1:]}": {**ROWS, "domain": domain}})
+        place = {
+            "xref": "paper",
+            "yref": "paper",
+            "x": 0,
+            "y": domain[1],
+            "xanchor": "right",
+            "yanchor": "bottom",
+        }
+        figure.add_annotation(text=title, showarrow=False, font={"size": 11, "color": GREY}, **place)
+    anchor = "y2" if peaks else "y"
+    figure.update_xaxes(axis("share", range=[0, 1.13], tickvals=TICKS, tickformat=".0%", anchor=anchor))
+    return figure
+
+
+def _bars(figure: go.Figure, rows: list[tuple[str, float, str]], at: str) -> None:
     figure.add_bar(
-        x=[round(value, 5) for value in values],
-        y=[groups, names],
+        x=[round(value, 5) for _, value, _ in rows],
+        y=[name for name, *_ in rows],
+        yaxis=at,
         orientation="h",
-        marker={"color": colours},
-        text=[share(value) for value in values],
+        marker={"color": [colour for *_, colour in rows]},
+        text=[share(value) for _, value, _ in rows],
         textposition="outside",
         cliponaxis=False,
         hovertemplate="%{y}: %{text}<extra></extra>",
     )
-    figure.update_xaxes(axis("share of simulated time, or of the peak rate", range=[0, 1], tickformat=".0%"))
-    figure.update_yaxes(
-        type="multicategory", autorange="reversed", showgrid=False, ticks="", dividercolor=GREY
-    )
-    return figure
 
 
 def _peaks(shown: Shown) -> list[tuple[str, float, str]]:
@@ -46,9 +66,9 @@ def _peaks(shown: Shown) -> list[tuple[str, float, str]]:
     kv = summary["memory"].get("kv") or {}
     filled = kv["peak_bytes"] / kv["capacity_bytes"] if kv.get("capacity_bytes") else None
     rows = (
-        ("FLOP/s (MFU)", summary["mfu"], ORANGE),
-        ("bytes/s (MBU)", summary["mbu"], BLUE),
-        ("KV pool, at most", filled, TEAL),
+        ("MFU", summary["mfu"], ORANGE),
+        ("MBU", summary["mbu"], BLUE),
+        ("KV pool, peak", filled, TEAL),
         ("SLO kept", summary["slo_attainment"], GREEN),
     )
     return [(name, value, colour) for name, value, colour in rows if value is not None]
@@ -60,4 +80,5 @@ PART = Figure(
     "Device time by the resource that bounds it; host is step time without device work. MFU and MBU are over the "
     "whole simulated time, idle parts included.",
     draw,
+    height=330,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 MS = 1e-9  # ms in a picosecond
 PANELS = (("ttft", "TTFT", BLUE), ("tpot", "TPOT", GREEN), ("itl", "ITL", ORANGE), ("e2e", "E2E", PURPLE))
 GAP = 0.045
+FAR = 3.0  # a limit further out than this times the longest sample is not drawn
 
 
 def draw(shown: Shown) -> go.Figure | None:
@@ -56,7 +58,8 @@ def draw(shown: Shown) -> go.Figure | None:
             figure.update_layout({x: axis(f"{name}: no samples", **domain, showticklabels=False)})
             continue
         values, shares = distribution(*samples[key])
-        figure.update_layout({x: axis(name, **domain, **_scale(values, shares))})
+        limit = (shown.summary.get("slo") or {}).get(f"{key}_ms")
+        figure.update_layout({x: axis(name, **domain, **_scale(values, shares, limit))})
         _panel(figure, number, colour, values, shares)
         _marks(figure, number, shown, key, colour)
     return figure
@@ -86,16 +89,22 @@ def _samples(shown: Shown) -> dict[str, tuple[np.ndarray, np.ndarray]]:
     return found
 
 
-def _scale(values: np.ndarray, shares: np.ndarray) -> dict[str, Any]:
-    middle = float(values[np.searchsorted(shares, 0.5)])
-    low, high = float(values[0]), float(values[-1])
+def _scale(values: np.ndarray, shares: np.ndarray, limit: float | None) -> dict[str, Any]:
+    """Range and ticks of an axis that shows all but the last of ten thousand, and the limit if it is near."""
+    low, middle, high = (float(values[np.searchsorted(shares, share)]) for share in (0.0, 0.5, 0.9999))
+    if limit is not None and low < limit < FAR * high:
+        high = max(high, limit * 1.05)
     if low > 0 and (high > 8 * middle or middle > 8 * low):
-        ticks, texts = time_ticks(low, high)
+        ticks, texts = time_ticks(low, high, 4)
         if len(ticks) >= 2:
-            return {"type": "log", "tickvals": ticks, "ticktext": texts}
+            ends = [math.log10(low * 0.95), math.log10(high * 1.15)]
+            return {"type": "log", "range": ends, "tickvals": ticks, "ticktext": texts, "tickangle": 0}
     factor, unit = (1e-3, " s") if high >= 2000 else (1.0, " ms")
     ticks = _round_ticks(low * factor, high * factor)
-    return {"tickvals": [tick / factor for tick in ticks], "ticktext": [f"{tick:g}{unit}" for tick in ticks]}
+    texts = [f"{tick:g}{unit}" for tick in ticks]
+    room = max((high - low) * 0.04, high * 1e-3)
+    ends = [low - room, high + room]
+    return {"range": ends, "tickvals": [tick / factor for tick in ticks], "ticktext": texts, "tickangle": 0}
 
 
 def _round_ticks(low: float, high: float) -> list[float]:
@@ -144,7 +153,7 @@ def _marks(figure: go.Figure, number: int, shown: Shown, key: str, colour: str) 
     }
     figure.add_annotation(text=text, xanchor="left", **place)
     limit = slo.get(f"{key}_ms")
-    if limit is not None:
+    if limit is not None and limit < FAR * (figures["max"] or 0):
         log = figure.layout[_axis("xaxis", number)].type == "log"
         figure.add_scatter(
             x=[limit, limit],

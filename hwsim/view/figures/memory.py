@@ -57,7 +57,7 @@ def draw(shown: Shown) -> go.Figure | None:
         ("KV free", room - used - cached, GREY),
     ]
     figure = canvas()
-    figure.update_layout(legend={"traceorder": "normal"})
+    figure.update_layout(legend={"traceorder": "normal"}, margin={"t": 58})
     for name, values, colour in layers:
         figure.add_scatter(
             x=x,

@@ -36,6 +36,7 @@ def draw(shown: Shown) -> go.Figure | None:
             x=x,
             y=rounded(peaks),
             name=f"{name}, peak",
+            showlegend=False,
             mode="lines",
             line={"color": faint(colour, 0.35), "width": 1},
             hovertemplate="%{y:,.0f}",
@@ -43,7 +44,7 @@ def draw(shown: Shown) -> go.Figure | None:
         figure.add_scatter(
             x=x,
             y=rounded(means),
-            name=f"{name}, mean",
+            name=name,
             mode="lines",
             line={"color": colour, "width": 1.8},
             fill="tozeroy",
@@ -59,6 +60,7 @@ def draw(shown: Shown) -> go.Figure | None:
 PART = Figure(
     40,
     "Queue and batch",
-    "Requests in the running batch and waiting for a place in it, over all replicas. Grey: warm-up and drain.",
+    "Requests in the running batch and waiting for a place in it, over all replicas: means, and faintly the peaks. "
+    "Grey: warm-up and drain.",
     draw,
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from math import log10
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,11 +11,11 @@ import numpy as np
 from hwsim.metrics.latency import completed
 from hwsim.view._figure import (
     BLUE,
-    RED,
     Figure,
     Shown,
     axis,
     canvas,
+    mark_limit,
     mark_steady,
     rounded,
     seconds_axis,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 MOST = 3000
+FAR = 20.0  # a limit further away than this is not drawn: it would flatten the picture
 
 
 def draw(shown: Shown) -> go.Figure | None:
@@ -58,17 +60,15 @@ def draw(shown: Shown) -> go.Figure | None:
         hovertemplate="%{text}<extra></extra>",
     )
     low, high = float(max(ttft[points].min(), 1e-3)), float(ttft[points].max())
-    scale = {"type": "log"}
-    ticks, texts = time_ticks(low * 0.8, high * 1.25)
-    figure.update_yaxes(axis("TTFT", **scale, tickvals=ticks, ticktext=texts))
-    figure.update_xaxes(seconds_axis(shown))
     limit = (shown.summary.get("slo") or {}).get("ttft_ms")
-    if limit is not None:
-        figure.add_hline(
-            y=limit,
-            line={"color": RED, "width": 1.5, "dash": "dot"},
-            annotation={"text": f"SLO {milliseconds(limit)}", "font": {"color": RED, "size": 11}},
-        )
+    if limit is not None and low / FAR < limit < high * FAR:
+        low, high = min(low, limit), max(high, limit)
+        mark_limit(figure, limit, f"SLO {milliseconds(limit)}")
+    low, high = low / 1.3, high * 1.3
+    ticks, texts = time_ticks(low, high)
+    scale = {"type": "log", "range": [log10(low), log10(high)], "tickvals": ticks, "ticktext": texts}
+    figure.update_yaxes(axis("TTFT", **scale))
+    figure.update_xaxes(seconds_axis(shown))
     mark_steady(figure, shown)
     return figure
 

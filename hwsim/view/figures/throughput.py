@@ -24,7 +24,7 @@ from hwsim.view._series import edges_of, middles
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
-BINS = 160  # wide enough that single prompts do not make a comb
+BINS = 120  # wide enough that single prompts do not make a comb
 
 
 def draw(shown: Shown) -> go.Figure | None:
@@ -35,17 +35,18 @@ def draw(shown: Shown) -> go.Figure | None:
         return None
     width, x = float(edges[1] - edges[0]), rounded(middles(edges), 7)
     figure = canvas()
-    for name, total, colour in (
-        ("output tokens", tokens_until(steps, requests, edges), BLUE),
-        ("prompt tokens computed", spread_until(steps, "prefill_tokens", edges), ORANGE),
+    for name, total, colour, fill in (
+        ("prompt tokens computed", spread_until(steps, "prefill_tokens", edges), ORANGE, None),
+        ("output tokens", tokens_until(steps, requests, edges), BLUE, "tozeroy"),
     ):
         figure.add_scatter(
             x=x,
             y=rounded(np.diff(total) / width),
             name=name,
             mode="lines",
-            line={"color": colour, "width": 1.8},
-            fill="tozeroy",
+            line={"color": colour, "width": 2.0 if fill else 1.2},
+            opacity=1.0 if fill else 0.75,
+            fill=fill,
             fillcolor=faint(colour, 0.12),
             hovertemplate="%{y:,.0f} /s",
         )

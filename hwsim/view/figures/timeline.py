@@ -100,7 +100,7 @@ def _steps(figure: go.Figure, shown: Shown, replica: int, low: float, high: floa
         figure.add_bar(
             x=[round(at + long / 2, 7) for at, long, _ in rows_of],
             y=[float(f"{long * 1e3:.5g}") for _, long, _ in rows_of],
-            width=[float(f"{long * 0.96:.5g}") for _, long, _ in rows_of],
+            width=[float(f"{long * 0.9:.5g}") for _, long, _ in rows_of],
             name=name,
             marker={"color": faint(colour, 0.85), "line": {"width": 0}},
             hovertext=[text for *_, text in rows_of],

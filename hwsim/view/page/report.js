@@ -4,7 +4,8 @@
 
   // Text, grid and hover boxes take the colours of the page; traces carry their own, which suit both papers.
   const themed = (layout) => {
-    const look = { "font.color": colour("--ink"), "hoverlabel.bgcolor": colour("--card"),
+    const look = { "modebar.bgcolor": "rgba(0,0,0,0)", "modebar.color": colour("--soft"),
+                   "modebar.activecolor": colour("--accent"), "modebar.orientation": "v", "font.color": colour("--ink"), "hoverlabel.bgcolor": colour("--card"),
                    "hoverlabel.font.color": colour("--ink"), "hoverlabel.bordercolor": colour("--line") };
     for (const key of Object.keys(layout)) {
       if (!/^[xy]axis\d*$/.test(key)) continue;
@@ -26,7 +27,10 @@
     }
     return layout;
   };
-  const config = { responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+  const config = {
+    responsive: true, displaylogo: false, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+    displayModeBar: window.matchMedia("(hover: hover)").matches ? "hover" : false,
+  };
 
   const plots = [];
   for (const source of document.querySelectorAll("script[data-figure]")) {
