@@ -24,9 +24,7 @@ class Run:
         """One table; ``ScenarioError`` when the run was not recorded so."""
         if name not in self.tables:
             there = ", ".join(sorted(self.tables)) or "none"
-            raise ScenarioError.of(
-                f"this run kept no table {name}", got=there, expected="a run with --record requests"
-            )
+            raise ScenarioError.of(f"this run kept no table {name}", got=there, expected="a run with --record requests")
         return self.tables[name]
 
 

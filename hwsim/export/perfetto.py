@@ -69,9 +69,7 @@ class TraceFile:
             self._event(end, number(9, END) + number(11, track))
         self._event(item.end, number(9, END) + number(11, track))
 
-    def _begin(
-        self, track: int, start: int, name: str, category: str, notes: bytes, *, keep: bool = True
-    ) -> None:
+    def _begin(self, track: int, start: int, name: str, category: str, notes: bytes, *, keep: bool = True) -> None:
         title = number(10, self._interned(name)) if keep else text(23, name)
         self._event(start, number(9, BEGIN) + number(11, track) + title + text(22, category) + notes)
 

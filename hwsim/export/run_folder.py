@@ -127,9 +127,7 @@ def read_run_folder(path: str | Path) -> tuple[dict[str, Any], dict[str, Any], T
     for name, columns in REQUIRED.items():
         missing = [column for column in columns if name in tables and column not in tables[name]]
         if missing:
-            problems.append(
-                Problem(f"lacks the columns {', '.join(missing)}", str(folder / f"{name}.parquet"))
-            )
+            problems.append(Problem(f"lacks the columns {', '.join(missing)}", str(folder / f"{name}.parquet")))
     if problems:
         raise ScenarioError(problems)
     return summary, manifest, tables

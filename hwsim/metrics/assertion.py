@@ -56,9 +56,7 @@ class Assertion:
         try:
             value = float(parse(limit, metric.dimension))
         except ValueError as error:
-            raise ScenarioError.of(
-                f"{name}: {error}", where=where, expected=expected(metric.dimension)
-            ) from None
+            raise ScenarioError.of(f"{name}: {error}", where=where, expected=expected(metric.dimension)) from None
         return cls(metric, comparison, value, f"{name} {comparison} {limit}")
 
     def holds(self, summary: Mapping[str, Any]) -> bool:
@@ -73,11 +71,7 @@ class Assertion:
         if self.holds(summary):
             return None
         value = self.metric.base(summary)
-        found = (
-            "this run gives no value"
-            if value is None
-            else f"it is {format_quantity(value, self.metric.dimension)}"
-        )
+        found = "this run gives no value" if value is None else f"it is {format_quantity(value, self.metric.dimension)}"
         return f"{self.text}: {found}"
 
 

@@ -35,6 +35,8 @@ def digest(summary: Mapping[str, Any], tables: Mapping[str, Mapping[str, Any]]) 
 
 def _content(values: Any) -> tuple[str, bytes]:
     """The kind of a column and its values as bytes, the same on every machine."""
+    if isinstance(values, list) and values and isinstance(values[0], str):
+        return _texts(values)
     column = np.asarray(values)
     if not len(column):
         return "none", b""  # nothing is left of the kind of an empty list
@@ -46,4 +48,12 @@ def _content(values: Any) -> tuple[str, bytes]:
         plain = column.astype("<f8") + 0.0  # -0.0 becomes 0.0
         plain[np.isnan(plain)] = np.nan
         return "float", plain.tobytes()
-    return "text", json.dumps([str(value) for value in column.tolist()]).encode()
+    return _texts([str(value) for value in column.tolist()])
+
+
+def _texts(values: list[str]) -> tuple[str, bytes]:
+    """Texts in one piece that can be taken apart again in one way only."""
+    joined = "\0".join(values)
+    if joined.count("\0") == len(values) - 1:
+        return "text", joined.encode("utf-8", "surrogatepass")
+    return "json", json.dumps(values).encode()

@@ -47,9 +47,7 @@ class Progressions:
         return cls._on_grid(first[kept], slope[kept], count[kept], weight[kept])
 
     @classmethod
-    def _on_grid(
-        cls, first: np.ndarray, slope: np.ndarray, steps: np.ndarray, weight: np.ndarray
-    ) -> Progressions:
+    def _on_grid(cls, first: np.ndarray, slope: np.ndarray, steps: np.ndarray, weight: np.ndarray) -> Progressions:
         per_second = FINEST
         longest = float(np.max(np.maximum(first, first + slope * steps), initial=0.0))
         while longest * per_second > ROOM:  # gaps of hours: halving the grid is exact for all that still fits
@@ -73,11 +71,7 @@ class Progressions:
             if slope and steps > 1:
                 pairs = steps * (steps - 1)
                 one += weight * (steps * first + slope * pairs // 2)
-                square = (
-                    steps * first * first
-                    + first * slope * pairs
-                    + slope * slope * pairs * (2 * steps - 1) // 6
-                )
+                square = steps * first * first + first * slope * pairs + slope * slope * pairs * (2 * steps - 1) // 6
                 two += weight * square
             else:
                 alike = weight * steps * first
@@ -136,9 +130,7 @@ class Progressions:
         return {name: value / unit for name, value in found.items()}
 
 
-def _not_larger(
-    value: int, first: np.ndarray, slope: np.ndarray, steps: np.ndarray, weight: np.ndarray
-) -> int:
+def _not_larger(value: int, first: np.ndarray, slope: np.ndarray, steps: np.ndarray, weight: np.ndarray) -> int:
     """How many values are at most ``value``."""
     reached = np.where(slope > 0, (value - first) // np.maximum(slope, 1) + 1, steps)
     reached = np.where(value < first, 0, np.minimum(reached, steps))

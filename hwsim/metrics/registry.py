@@ -73,9 +73,7 @@ def _rest() -> Iterator[Metric]:
         rate,
         high,
     )
-    yield Metric(
-        "throughput.output", tokens, f"output tokens per second {_SPAN}", ("output_throughput",), rate, high
-    )
+    yield Metric("throughput.output", tokens, f"output tokens per second {_SPAN}", ("output_throughput",), rate, high)
     text = f"prompt and output tokens per second {_SPAN}"
     yield Metric("throughput.total", tokens, text, ("total_token_throughput",), rate, high)
     text = "output tokens per second and GPU in use"
@@ -92,26 +90,20 @@ def _rest() -> Iterator[Metric]:
         ("rejected", "lower"),
         ("unfinished", "lower"),
     ):
-        yield Metric(
-            f"requests.{status}", "requests", f"requests {status}", ("requests", status), "count", better
-        )
+        yield Metric(f"requests.{status}", "requests", f"requests {status}", ("requests", status), "count", better)
     text = "most bytes of one GPU in use at any moment, by the owners that the run knows"
     yield Metric("memory.gpu.peak", "bytes", text, ("memory", "gpu", "peak_bytes"), "bytes")
     text = "most bytes of the KV pool of one replica held by running requests at any moment"
     yield Metric("memory.kv.peak", "bytes", text, ("memory", "kv", "peak_bytes"), "bytes")
     text = "model FLOP utilisation: executed FLOP over peak FLOP of the GPUs in use and simulated time"
     yield Metric("mfu", "share", text, ("mfu",), "share", high)
-    text = (
-        "memory bandwidth utilisation: HBM bytes moved over peak bytes of the GPUs in use and simulated time"
-    )
+    text = "memory bandwidth utilisation: HBM bytes moved over peak bytes of the GPUs in use and simulated time"
     yield Metric("mbu", "share", text, ("mbu",), "share", high)
     text = "energy of all GPUs owned: idle power, plus energy per FLOP and byte, at most board power while in use"
     yield Metric("energy.joules", "J", text, ("energy_joules",), "J")
     text = "energy.joules over output tokens"
     yield Metric("energy.joules_per_output_token", "J", text, ("joules_per_output_token",), "J")
-    yield Metric(
-        "cost.usd", "usd", "price per hour times GPUs owned times simulated time", ("cost_usd",), "usd"
-    )
+    yield Metric("cost.usd", "usd", "price per hour times GPUs owned times simulated time", ("cost_usd",), "usd")
     text = "cost.usd over a million output tokens"
     yield Metric("usd_per_million_output_tokens", "usd", text, ("usd_per_million_output_tokens",), "usd")
     text = "least time per output token that the data sheet allows for this model and context, without any overhead"
@@ -129,8 +121,7 @@ def _rest() -> Iterator[Metric]:
 
 
 _ALL = {
-    metric.name: metric
-    for metric in (*(_latency(name, stat) for name in _LATENCIES for stat in STATISTICS), *_rest())
+    metric.name: metric for metric in (*(_latency(name, stat) for name in _LATENCIES for stat in STATISTICS), *_rest())
 }
 
 

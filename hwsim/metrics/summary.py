@@ -79,9 +79,7 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
     return plain
 
 
-def misses(
-    outcome: Mapping[str, Any], conditions: Sequence[str | Sequence[str]], *, slo: bool = False
-) -> list[str]:
+def misses(outcome: Mapping[str, Any], conditions: Sequence[str | Sequence[str]], *, slo: bool = False) -> list[str]:
     """A sentence for each condition that the run misses and, with ``slo``, for a missed SLO."""
     found = [miss for text in conditions if (miss := Assertion.parse(text).miss(outcome))]
     if slo:
@@ -163,9 +161,7 @@ def _rates(
         if facts.get("gpus_used"):
             rates["output_throughput_per_gpu"] = outputs / seconds / facts["gpus_used"]
     elif len(requests["arrival_s"]):
-        warnings.append(
-            "no time passed between the first arrival and the last completion: there are no rates"
-        )
+        warnings.append("no time passed between the first arrival and the last completion: there are no rates")
     tpot = latencies.tpot
     if len(tpot) and float(np.min(tpot)) > 0:
         rates["output_throughput_per_user"] = math.fsum((TICKS / tpot).tolist()) / len(tpot)
@@ -210,11 +206,7 @@ def _bottleneck(facts: Mapping[str, Any], steps: Table) -> dict[str, float]:
     whole = float(facts["simulated_seconds"]) * replicas
     if whole <= 0:
         return {}
-    busy = {
-        name: float(seconds)
-        for name, seconds in (facts.get("busy_seconds_by_bound") or {}).items()
-        if seconds
-    }
+    busy = {name: float(seconds) for name, seconds in (facts.get("busy_seconds_by_bound") or {}).items() if seconds}
     device = math.fsum(busy.values())
     stepping = int(np.sum(step_ends(steps) - np.asarray(steps["start_ticks"], dtype=np.int64))) / TICKS
     host = min(max(stepping - device, 0.0), max(whole - device, 0.0))

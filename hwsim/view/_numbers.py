@@ -16,8 +16,9 @@ def plain(value: float | None, digits: int = 3) -> str:
         return "0"
     if size >= 1e15 or size < 1e-4:
         return f"{value:.{digits - 1}e}"
-    if float(value).is_integer() or size >= 10 ** (digits - 1):
+    if float(value).is_integer():
         return f"{value:,.0f}"
+    size = float(f"{size:.{digits - 1}e}")  # 0.9997 has the decimals of 1.00
     decimals = 0
     while size * 10**decimals < 10 ** (digits - 1) and decimals < 7:
         decimals += 1

@@ -135,9 +135,7 @@ def _latency_table(summary: Mapping[str, Any]) -> str:
         for key, name, text in ROWS
     )
     notes = [f"{text}." for text in (least(summary), objective(summary)) if text]
-    notes.append(
-        "TPOT: one mean per request. ITL: every gap between two tokens. Queue wait: until first scheduled."
-    )
+    notes.append("TPOT: one mean per request. ITL: every gap between two tokens. Queue wait: until first scheduled.")
     note = f'<p class="note">{escape(" ".join(notes))}</p>'
     return (
         '<section class="card"><h2>Latency figures</h2><div class="scroll"><table><thead><tr><th></th>'

@@ -146,9 +146,7 @@ def test_perfetto_times_are_those_of_the_tables(run: Path, tmp_path: Path) -> No
     tracks, events = perfetto(export(run, "perfetto", tmp_path / "run.pftrace"))
     _, _, tables = read_run_folder(run)
     table = tables["requests"]
-    begins = {
-        event["name"]: time for time, _, event in events if event.get("name", "").startswith("request ")
-    }
+    begins = {event["name"]: time for time, _, event in events if event.get("name", "").startswith("request ")}
     for i, arrival in enumerate(table["arrival_s"]):
         if not np.isnan(table["scheduled_s"][i]):
             assert begins[f"request {table['request_id'][i]}"] == pytest.approx(arrival * 1e9, abs=1)

@@ -16,6 +16,7 @@ from hwsim.kernel.domain import Domain
 from hwsim.units import TICKS_PER_SECOND
 
 MS = 10**9
+FINE = 10**24
 
 
 class Work(NamedTuple):
@@ -35,7 +36,10 @@ class Chain(NamedTuple):
 
 
 def fluid(rates: list[int], chains: list[Chain]) -> list[list[Fraction]]:
-    """When each piece of work ends, in ticks, by exact weighted max-min sharing between exact events."""
+    """When each piece of work ends, in ticks, by exact weighted max-min sharing between events.
+
+    Times are fractions rounded to 1e-24 ticks after each event: unrounded, their digits grow with every event.
+    """
     left = [Fraction(chain.works[0].alone) for chain in chains]
     stage = [0] * len(chains)
     ends: list[list[Fraction]] = [[] for _ in chains]
@@ -44,15 +48,16 @@ def fluid(rates: list[int], chains: list[Chain]) -> list[list[Fraction]]:
         active = [i for i, c in enumerate(chains) if c.start <= now and stage[i] < len(c.works)]
         pace = paces(rates, {i: chains[i] for i in active}, {i: chains[i].works[stage[i]].rate for i in active})
         later = [Fraction(c.start) for c in chains if c.start > now]
-        now_next = min([now + left[i] / pace[i] for i in active] + later)
+        due = {i: now + left[i] / pace[i] for i in active}
+        now_next = min([*due.values(), *later])
         for i in active:
-            left[i] -= (now_next - now) * pace[i]
-            if left[i] == 0:
+            left[i] = (left[i] - (now_next - now) * pace[i]).limit_denominator(FINE)
+            if due[i] - now_next < Fraction(1, 10**12):
                 ends[i].append(now_next)
                 stage[i] += 1
                 if stage[i] < len(chains[i].works):
                     left[i] = Fraction(chains[i].works[stage[i]].alone)
-        now = now_next
+        now = now_next.limit_denominator(FINE)
     return ends
 
 
@@ -65,7 +70,7 @@ def paces(rates: list[int], chains: dict[int, Chain], asks: dict[int, int]) -> d
             on = [i for i in rising if link in chains[i].route]
             if on:
                 taken = sum(got[i] for i in got if link in chains[i].route)
-                levels.append(((rate - taken) / sum(chains[i].weight for i in on), on))
+                levels.append((Fraction(rate - taken) / sum(chains[i].weight for i in on), on))
         level = min(level for level, _ in levels)
         for at, users in levels:
             if at == level:

@@ -110,9 +110,7 @@ class Server:
         bound = "tensor" if prefill > 700 else "hbm"
         alive = len(running) + len(fresh)
         row = (self.replica, self.step, steps, start >> 10, first, slope, rows, prefill, context, alive)
-        self.stretches.append(
-            (*row, len(waiting), self.pages - held, min(self.pages - held, 4 * self.step), bound)
-        )
+        self.stretches.append((*row, len(waiting), self.pages - held, min(self.pages - held, 4 * self.step), bound))
         self.step += steps
 
 
@@ -193,17 +191,13 @@ def _requests(rows: list[Row], bad: set[int], replicas: int) -> dict[str, Any]:
         "cached_tokens": whole([0 for r in rows]),
         "preemptions": whole([0 for r in rows]),
         "status": [status(r) for r in rows],
-        "reason": [
-            "prompt of 9000 tokens is longer than max_model_len" if r.index in bad else "" for r in rows
-        ],
+        "reason": ["prompt of 9000 tokens is longer than max_model_len" if r.index in bad else "" for r in rows],
     }
 
 
 def _steps(servers: list[Server]) -> dict[str, Any]:
     rows = sorted((row for s in servers for row in s.stretches), key=lambda row: (row[3], row[0]))
-    columns = dict(
-        zip(STEP_COLUMNS, zip(*rows, strict=True) if rows else [()] * len(STEP_COLUMNS), strict=True)
-    )
+    columns = dict(zip(STEP_COLUMNS, zip(*rows, strict=True) if rows else [()] * len(STEP_COLUMNS), strict=True))
     table: dict[str, Any] = {}
     for name, values in columns.items():
         if name == "bound":
@@ -234,11 +228,9 @@ def _counters(steps: dict[str, Any], servers: list[Server]) -> dict[str, Any]:
     }
 
 
-def _facts(
-    servers: list[Server], tables: dict[str, Any], name: str, slo: dict[str, Any] | None
-) -> dict[str, Any]:
+def _facts(servers: list[Server], tables: dict[str, Any], name: str, slo: dict[str, Any] | None) -> dict[str, Any]:
     simulated = max(s.now for s in servers) / SECOND
-    steps = tables["steps"]
+    steps, whole = tables["steps"], simulated * len(servers)
     used = int(np.max(servers[0].pages - steps["free_pages"], initial=0))
     page = 2 << 20
     owners = {"weights": 15 * GIB, "activations": 2 * GIB, "runtime": 1.2 * GIB, "cuda_graphs": 0.8 * GIB}
@@ -269,11 +261,11 @@ def _facts(
             },
         },
         "busy_seconds_by_bound": {
-            "hbm": 0.6 * simulated,
-            "tensor": 0.1 * simulated,
-            "launch": 0.05 * simulated,
+            "hbm": 0.6 * whole,
+            "tensor": 0.1 * whole,
+            "launch": 0.05 * whole,
         },
-        "amounts": {"gpu.tensor": 1.2e14 * simulated, "gpu.hbm": 1.9e12 * simulated, "gpu.nvlink": 0.0},
+        "amounts": {"gpu.tensor": 1.2e14 * whole, "gpu.hbm": 1.9e12 * whole, "gpu.nvlink": 0.0},
         "capacities": {"gpu.tensor": 989.4e12 * len(servers), "gpu.hbm": 3.35e12 * len(servers)},
         "energy": {"idle_w": 70.0, "pj_per_flop": 0.75, "pj_per_byte": 122.0, "tdp_w": 700.0},
         "prices": {"usd_per_gpu_hour": {"low": 1.5, "median": 2.5, "high": 4.0}},

@@ -21,16 +21,14 @@ SHARES = [0.0, 0.1, 0.5, 0.9, 0.95, 0.99, 0.999, 1.0]
 
 @settings(max_examples=200, deadline=None)
 @given(
-    st.lists(
-        st.tuples(st.floats(-1e6, 1e6, allow_nan=False), st.integers(0, 9)), min_size=1, max_size=30
-    ).filter(lambda rows: any(count for _, count in rows))
+    st.lists(st.tuples(st.floats(-1e6, 1e6, allow_nan=False), st.integers(0, 9)), min_size=1, max_size=30).filter(
+        lambda rows: any(count for _, count in rows)
+    )
 )
 def test_weighted_quantiles_equal_numpy_on_the_repeated_list(rows: list[tuple[float, int]]) -> None:
     values, counts = np.array([v for v, _ in rows]), np.array([c for _, c in rows])
     expected = np.quantile(np.repeat(values, counts), SHARES)
-    assert weighted_quantiles(values, counts, SHARES) == pytest.approx(
-        expected.tolist(), rel=1e-15, abs=1e-300
-    )
+    assert weighted_quantiles(values, counts, SHARES) == pytest.approx(expected.tolist(), rel=1e-15, abs=1e-300)
 
 
 def test_quantiles_of_nothing_are_refused() -> None:
@@ -49,10 +47,7 @@ def test_describe_has_the_statistics_of_numpy() -> None:
 
 
 def expand(p: Progressions) -> np.ndarray:
-    parts = [
-        np.repeat(f + s * np.arange(k), w)
-        for f, s, k, w in zip(p.first, p.slope, p.steps, p.weight, strict=True)
-    ]
+    parts = [np.repeat(f + s * np.arange(k), w) for f, s, k, w in zip(p.first, p.slope, p.steps, p.weight, strict=True)]
     return np.sort(np.concatenate(parts)) / p.per_second
 
 
@@ -90,9 +85,7 @@ def test_two_billion_gaps_in_closed_form() -> None:
     p = Progressions.of(table)
     assert p.total == 2 * 10**9
     # Sorted values are 1 ms + i/2 us; each a million times; 0.2501 * 2000 lies in block 500.
-    assert p.quantiles([0.2501, 0.9901]) == pytest.approx(
-        [1e-3 + 500 * 0.5e-6, 1e-3 + 1980 * 0.5e-6], rel=1e-9
-    )
+    assert p.quantiles([0.2501, 0.9901]) == pytest.approx([1e-3 + 500 * 0.5e-6, 1e-3 + 1980 * 0.5e-6], rel=1e-9)
     assert p.moments()[0] == pytest.approx(1e-3 + 0.5e-6 * 1999 / 2, rel=1e-12)
 
 

@@ -1,4 +1,4 @@
-"""Whole runs on small scenarios: the summary's promises, determinism, and what happens to requests that cannot be served."""
+"""Whole runs on small scenarios: what the summary promises, determinism, and requests that cannot be served."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ import hwsim
 from hwsim.errors import FitError, ScenarioError
 from hwsim.scenario.check import check
 
-KEYS = """schema name seed digest requests ttft_ms tpot_ms itl_ms e2e_ms request_throughput output_throughput
+PROMISED = """schema name seed digest requests ttft_ms tpot_ms itl_ms e2e_ms request_throughput output_throughput
 total_token_throughput output_throughput_per_gpu output_throughput_per_user goodput slo_attainment simulated_seconds
 wall_seconds steps stretches events memory bottleneck bound mfu mbu gpus_owned gpus_used energy_joules
-joules_per_output_token cost_usd usd_per_million_output_tokens steady warnings""".split()
+joules_per_output_token cost_usd usd_per_million_output_tokens steady warnings"""
 
 
 def scenario(**changes: Any) -> hwsim.Scenario:
@@ -59,7 +59,7 @@ def trace(tmp_path: Path, *rows: str) -> Path:
 def test_the_summary_says_all_it_promises() -> None:
     result = hwsim.run(scenario(slo={"ttft": "1 s", "tpot": "50 ms"}))
     summary = result.summary
-    assert set(KEYS) <= set(summary)
+    assert set(PROMISED.split()) <= set(summary)
     assert summary["requests"] == {"arrived": 150, "completed": 150, "rejected": 0, "unfinished": 0}
     for name in ("ttft_ms", "tpot_ms", "itl_ms", "e2e_ms"):
         assert set(summary[name]) >= {"mean", "std", "p50", "p90", "p95", "p99", "max"}

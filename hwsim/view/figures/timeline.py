@@ -31,18 +31,14 @@ def draw(shown: Shown) -> go.Figure | None:
         return None
     replica, low, high = window
     figure = canvas()
-    figure.update_layout(
-        hovermode="closest", bargap=0, barmode="overlay", margin={"l": 56, "r": 16, "t": 34, "b": 44}
-    )
+    figure.update_layout(hovermode="closest", bargap=0, barmode="overlay", margin={"l": 56, "r": 16, "t": 34, "b": 44})
     _steps(figure, shown, replica, low, high)
     shown_requests = _requests(figure, shown, replica, low, high)
     figure.update_layout(
         xaxis=axis("", range=[low, high], domain=[0, 1], anchor="y", showticklabels=False, matches="x2"),
         xaxis2=axis("simulated time (s)", range=[low, high], anchor="y2"),
         yaxis=axis("step (ms)", domain=[0.58, 1.0], rangemode="tozero"),
-        yaxis2=axis(
-            "requests", domain=[0, 0.52], showticklabels=False, showgrid=False, ticks="", anchor="x2"
-        ),
+        yaxis2=axis("requests", domain=[0, 0.52], showticklabels=False, showgrid=False, ticks="", anchor="x2"),
     )
     figure.update_layout(yaxis2_range=[max(shown_requests, 1) - 0.4, -0.6])
     return figure
