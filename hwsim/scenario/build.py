@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from hwsim.kernel.clock import Clock
+from hwsim.kernel.memory import MemoryPool
 from hwsim.scenario.machine import Machine, machine
 from hwsim.serving.engine import Engine, EngineConfig
 from hwsim.serving.journal import Journal
@@ -47,6 +48,7 @@ class Simulation:
         self.journal = Journal()
         self.pricer = _pricer(scenario, machine)
         self.room = machine.room
+        self.gpu_memory = _gpu_memory(machine, self.clock)
         self.warnings: list[str] = list(getattr(workload, "warnings", []))
         self.resolved = scenario.filled(_filled(machine), f"engine {machine.profile.name}")
         self.sources = _sources(machine)
@@ -171,6 +173,16 @@ def _pricer(scenario: Scenario, machine: Machine) -> Any:
         host_per_row=machine.profile.host["per_row"],
         max_model_len=settings["max_model_len"],
     )
+
+
+def _gpu_memory(machine: Machine, clock: Clock) -> MemoryPool | None:
+    """What each GPU holds once the engine has started; more than there is raises ``FitError``."""
+    if machine.room is None:
+        return None
+    pool = MemoryPool("gpu", int(machine.room.total_bytes), clock)
+    for owner, size in machine.room.owners().items():
+        pool.hold(owner, int(size))
+    return pool
 
 
 def _filled(machine: Machine) -> dict[str, Any]:

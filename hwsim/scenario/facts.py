@@ -72,13 +72,13 @@ def _memory(simulation: Simulation) -> dict[str, dict[str, Any]]:
             "owners_at_peak": {"running": used * page, "cached": cached * page},
         }
     }
-    if room is not None:
-        owners = room.owners()
+    gpu = simulation.gpu_memory
+    if gpu is not None:
         pools["gpu"] = {
-            "capacity_bytes": room.total_bytes,
-            "peak_bytes": sum(owners.values()),
-            "peak_at_s": 0.0,
-            "owners_at_peak": owners,
+            "capacity_bytes": gpu.capacity,
+            "peak_bytes": gpu.peak,
+            "peak_at_s": gpu.peak_time / TICKS_PER_SECOND,
+            "owners_at_peak": gpu.owners_at_peak,
         }
     return pools
 
