@@ -62,6 +62,15 @@ class Admission:
     remembers that the head did not fit: in pure decode steps nothing can change that until pages are released.
     """
 
+    __slots__ = (
+        "blocked",
+        "engine",
+        "fcfs",
+        "tried",
+        "waiting",
+        "watermark",
+    )
+
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.fcfs = engine.config.scheduling_policy != "priority"

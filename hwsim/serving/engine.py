@@ -55,6 +55,38 @@ class Engine:
     short or several prompts are unfinished, ``schedule_exactly`` walks the running list as vLLM does.
     """
 
+    __slots__ = (
+        "_prices",
+        "admission",
+        "calls",
+        "config",
+        "current",
+        "fruitless",
+        "inbox",
+        "journal",
+        "knots",
+        "leaving",
+        "leaving_since",
+        "listened",
+        "log",
+        "notices",
+        "partials",
+        "pipeline",
+        "pool",
+        "preemptions",
+        "pricer",
+        "recomputed_tokens",
+        "replica",
+        "rows",
+        "running",
+        "scheduled_tokens",
+        "sequence",
+        "single_step",
+        "stalled_until",
+        "step",
+        "wasted_rows",
+    )
+
     def __init__(
         self,
         config: EngineConfig,

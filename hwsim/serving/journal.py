@@ -22,6 +22,16 @@ class Journal:
     the first call left them, ``free_pages`` as the last did.  Requests are written when they finish.
     """
 
+    __slots__ = (
+        "_requests",
+        "_stretches",
+        "bounds",
+        "completed",
+        "gaps",
+        "names",
+        "others",
+    )
+
     STRETCH = (
         "replica",
         "first_step",
