@@ -24,10 +24,10 @@ REQUIRED = {
     "steps": (
         "replica",
         "steps",
-        "start_s",
+        "start",
         "start_ticks",
-        "first_duration_s",
-        "slope_s",
+        "first_duration",
+        "slope",
         "decode_rows",
         "running",
         "waiting",

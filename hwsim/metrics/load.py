@@ -20,7 +20,7 @@ def step_ends(steps: Mapping[str, Any]) -> np.ndarray:
     """When each stretch ends, in picoseconds (int64)."""
     count = np.asarray(steps["steps"], dtype=np.int64)
     pairs = count * (count - 1) // 2
-    length = np.asarray(steps["first_duration_s"]) * count + np.asarray(steps["slope_s"]) * pairs
+    length = np.asarray(steps["first_duration"]) * count + np.asarray(steps["slope"]) * pairs
     return np.asarray(steps["start_ticks"], dtype=np.int64) + as_ticks(length)
 
 

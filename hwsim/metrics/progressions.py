@@ -39,8 +39,8 @@ class Progressions:
         gaps = gaps or {"gap_s": (), "count": ()}
         single = len(gaps["gap_s"])
         ones = np.ones(single, dtype=np.int64)
-        first = np.concatenate([_floats(steps["first_duration_s"]), _floats(gaps["gap_s"])])
-        slope = np.concatenate([_floats(steps["slope_s"]), np.zeros(single)])
+        first = np.concatenate([_floats(steps["first_duration"]), _floats(gaps["gap_s"])])
+        slope = np.concatenate([_floats(steps["slope"]), np.zeros(single)])
         count = np.concatenate([_whole(steps["steps"]), ones])
         weight = np.concatenate([_whole(steps["decode_rows"]), _whole(gaps["count"])])
         kept = (count > 0) & (weight > 0)

@@ -25,7 +25,7 @@ def spread_until(steps: Mapping[str, Any], column: str, times_s: np.ndarray) -> 
     times = np.asarray(times_s, dtype=np.float64)
     found = np.zeros(len(times))
     replica = np.asarray(steps["replica"])
-    start, end = np.asarray(steps["start_s"], dtype=np.float64), step_ends(steps) / 1e12
+    start, end = np.asarray(steps["start"], dtype=np.float64), step_ends(steps) / 1e12
     amount = np.asarray(steps["steps"], dtype=np.float64) * np.asarray(steps[column])
     for one in np.unique(replica):
         mine = np.nonzero(replica == one)[0]

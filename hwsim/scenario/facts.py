@@ -86,7 +86,7 @@ def _memory(simulation: Simulation) -> dict[str, dict[str, Any]]:
 def _counters(steps: Table, simulation: Simulation) -> Table:
     """Running, waiting and used pages at each stretch, as one long table of named values."""
     usable = simulation.replicas[0].engine.pool.usable if simulation.replicas else 0
-    count = len(steps["start_s"])
+    count = len(steps["start"])
     values = {
         "running": steps["running"],
         "waiting": steps["waiting"],
@@ -95,7 +95,7 @@ def _counters(steps: Table, simulation: Simulation) -> Table:
     }
     return {
         "replica": np.tile(steps["replica"], len(values)),
-        "time_s": np.tile(steps["start_s"], len(values)),
+        "time_s": np.tile(steps["start"], len(values)),
         "name": [name for name in values for _ in range(count)],
         "value": np.concatenate([np.asarray(column, dtype=np.float64) for column in values.values()]),
     }
@@ -103,9 +103,9 @@ def _counters(steps: Table, simulation: Simulation) -> Table:
 
 def _spans(steps: Table, window: tuple[float, float]) -> Table:
     """One span per engine stretch in the window: what the device did from when to when."""
-    start = steps["start_s"]
+    start = steps["start"]
     count = steps["steps"]
-    end = start + steps["first_duration_s"] * count + steps["slope_s"] * (count * (count - 1) // 2)
+    end = start + steps["first_duration"] * count + steps["slope"] * (count * (count - 1) // 2)
     inside = np.nonzero((start < window[1]) & (end > window[0]))[0]
     prefill, rows = steps["prefill_tokens"], steps["decode_rows"]
     return {

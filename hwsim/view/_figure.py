@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from math import log10
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,7 @@ def canvas(**layout: Any) -> go.Figure:
     figure.update_layout(
         template="none",
         font={"family": FONT, "size": 12},
-        margin={"l": 56, "r": 16, "t": 34, "b": 44},
+        margin={"l": 66, "r": 16, "t": 34, "b": 50},
         paper_bgcolor="rgba(0,0,0,0)",
         plot_bgcolor="rgba(0,0,0,0)",
         legend={"orientation": "h", "x": 0, "y": 1.02, "xanchor": "left", "yanchor": "bottom"},
@@ -68,18 +69,13 @@ def canvas(**layout: Any) -> go.Figure:
 
 def axis(title: str = "", **more: Any) -> dict[str, Any]:
     """An axis with a unit in its title and a quiet grid."""
-    settings = {
-        "title": {"text": title, "standoff": 8},
-        "showgrid": True,
-        "zeroline": False,
-        "automargin": True,
-    }
+    settings = {"title": {"text": title, "standoff": 8}, "showgrid": True, "zeroline": False}
     return {**settings, "ticks": "outside", "ticklen": 4, **more}
 
 
 def seconds_axis(shown: Shown, **more: Any) -> dict[str, Any]:
     """The axis of simulated time."""
-    return axis("simulated time (s)", range=[0, float(shown.summary["simulated_seconds"])], **more)
+    return axis("simulated time (s)", range=[0, float(shown.summary["simulated_seconds"])], tickformat=",.6~f", **more)
 
 
 def mark_steady(figure: go.Figure, shown: Shown) -> None:
@@ -94,18 +90,18 @@ def mark_steady(figure: go.Figure, shown: Shown) -> None:
 
 
 def mark_limit(figure: go.Figure, limit_ms: float, text: str) -> None:
-    """A dotted line at a limit on the logarithmic vertical axis."""
-    figure.add_shape(
-        type="line",
-        xref="x domain",
-        x0=0,
-        x1=1,
-        y0=limit_ms,
-        y1=limit_ms,
-        line={"color": RED, "width": 1.5, "dash": "dot"},
-    )
-    place = {"xref": "x domain", "x": 1, "xanchor": "right", "y": log10(limit_ms), "yanchor": "bottom"}
-    figure.add_annotation(text=text, font={"color": RED, "size": 11}, showarrow=False, **place)
+    """A dotted line at a limit on the vertical axis, named above the figure."""
+    line = {"color": RED, "width": 1.5, "dash": "dot"}
+    figure.add_shape(type="line", xref="x domain", x0=0, x1=1, y0=limit_ms, y1=limit_ms, line=line)
+    place = {
+        "xref": "x domain",
+        "yref": "y domain",
+        "x": 1,
+        "y": 1.02,
+        "xanchor": "right",
+        "yanchor": "bottom",
+    }
+    figure.add_annotation(text=f"┈ {text}", font={"color": RED, "size": 11}, showarrow=False, **place)
 
 
 def rounded(values: Any, digits: int = 5) -> list[float]:
@@ -120,14 +116,18 @@ def faint(colour: str, opacity: float) -> str:
 
 
 def time_ticks(low_ms: float, high_ms: float, most: int = 6) -> tuple[list[float], list[str]]:
-    """Ticks for a logarithmic axis of times, at most ``most`` if decades allow, each with its unit."""
+    """Ticks for a logarithmic axis of times, none closer than ``1/most`` of the axis, each with its unit."""
     from hwsim.view._numbers import milliseconds
 
-    for steps in ((1, 2, 5), (1, 3), (1,)):
+    best: list[float] = []
+    for steps in ((1, 2, 5), (1, 3), (1, 5), (2,), (3,), (1,)):
         ticks = _log_ticks(low_ms, high_ms, steps)
-        if len(ticks) <= most:
+        nearest = min((log10(b / a) for a, b in pairwise(ticks)), default=0.0)
+        if len(ticks) >= 2 and nearest >= log10(high_ms / low_ms) / most:
+            best = ticks
             break
-    return ticks, [milliseconds(tick) for tick in ticks]
+        best = min(best, ticks, key=lambda found: (len(found) < 2, len(found)))
+    return best, [milliseconds(tick) for tick in best]
 
 
 def _log_ticks(low: float, high: float, steps: Sequence[int]) -> list[float]:

@@ -16,7 +16,7 @@ BINS = 320
 def edges_of(steps: Mapping[str, Any], summary: Mapping[str, Any], bins: int = BINS) -> np.ndarray:
     """Edges of equal bins over the simulated time, in seconds; empty when nothing ran."""
     end = float(summary.get("simulated_seconds") or 0.0)
-    if not len(steps["start_s"]) or end <= 0:
+    if not len(steps["start"]) or end <= 0:
         return np.zeros(0)
     return np.linspace(0.0, end, bins + 1)
 

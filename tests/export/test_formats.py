@@ -14,6 +14,7 @@ import pytest
 
 from hwsim.errors import ScenarioError
 from hwsim.export._protobuf import varint
+from hwsim.export._timeline import stretches
 from hwsim.export.run_folder import read_run_folder, write_run_folder
 from hwsim.part import Parts
 
@@ -142,6 +143,16 @@ def test_perfetto_slices_nest_and_cover_the_run(run: Path, tmp_path: Path) -> No
     assert requests == np.count_nonzero(~np.isnan(tables["requests"]["scheduled_s"]))
 
 
+def test_slices_never_overlap_when_rounded() -> None:
+    """A stretch of 2.0003 ns ends in a later nanosecond than the next one starts in."""
+    steps = {name: np.array([3, 3]) for name in ("first_step", "steps", "decode_rows", "prefill_tokens")}
+    steps |= {name: np.array([1, 1]) for name in ("context", "running", "waiting", "replica")}
+    steps |= {"start_ticks": np.array([0, 1999]), "bound": ["hbm", "hbm"]}
+    steps |= {"first_duration": np.array([2000.4e-12 / 3] * 2), "slope": np.zeros(2)}
+    first, second = stretches(steps)
+    assert first.start <= first.end <= second.start <= second.end
+
+
 def test_perfetto_times_are_those_of_the_tables(run: Path, tmp_path: Path) -> None:
     tracks, events = perfetto(export(run, "perfetto", tmp_path / "run.pftrace"))
     _, _, tables = read_run_folder(run)
@@ -153,7 +164,7 @@ def test_perfetto_times_are_those_of_the_tables(run: Path, tmp_path: Path) -> No
     notes = [dict(fields(note)) for _, _, e in events if e[9] == 1 for f, note in e.items() if f == 4]
     assert notes and all(1 in note and (4 in note or 6 in note) for note in notes)
     first = min(time for time, _, e in events if e[9] == 1 and tracks[e[11]].get(2) == b"engine")
-    assert first == pytest.approx(tables["steps"]["start_s"][0] * 1e9, abs=1)
+    assert first == pytest.approx(tables["steps"]["start"][0] * 1e9, abs=1)
 
 
 # -- the others ----------------------------------------------------------------------------------------------------

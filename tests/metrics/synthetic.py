@@ -120,8 +120,8 @@ STEP_COLUMNS = (
         "first_step",
         "steps",
         "start_ticks",
-        "first_duration_s",
-        "slope_s",
+        "first_duration",
+        "slope",
         "decode_rows",
         "prefill_tokens",
     ),
@@ -202,12 +202,12 @@ def _steps(servers: list[Server]) -> dict[str, Any]:
     for name, values in columns.items():
         if name == "bound":
             table[name] = list(values)
-        elif name.endswith("_s"):
+        elif name in ("first_duration", "slope"):
             table[name] = np.array(values, dtype=np.float64) / SECOND
         else:
             table[name] = np.array(values, dtype=np.int64)
         if name == "start_ticks":
-            table["start_s"] = table["start_ticks"] / 1e12
+            table["start"] = table["start_ticks"] / 1e12
     return table
 
 
@@ -219,10 +219,10 @@ def _counters(steps: dict[str, Any], servers: list[Server]) -> dict[str, Any]:
         "kv_used": (pages - steps["free_pages"]) / pages,
         "kv_cached": steps["cached_pages"] / pages,
     }
-    count = len(steps["start_s"])
+    count = len(steps["start"])
     return {
         "replica": np.tile(steps["replica"], len(values)),
-        "time_s": np.tile(steps["start_s"], len(values)),
+        "time_s": np.tile(steps["start"], len(values)),
         "name": [name for name in values for _ in range(count)],
         "value": np.concatenate([np.asarray(v, dtype=np.float64) for v in values.values()]),
     }

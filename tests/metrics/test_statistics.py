@@ -58,7 +58,7 @@ stretch = st.tuples(st.integers(1, 10**6), st.integers(-50, 50), st.integers(0, 
 @given(st.lists(stretch, min_size=1, max_size=40), st.lists(st.integers(1, 10**7), max_size=3))
 def test_quantiles_over_stretches_equal_the_expanded_list(rows: list[tuple], single: list[int]) -> None:
     columns = [np.array(column) for column in zip(*rows, strict=True)]
-    table = {"first_duration_s": columns[0] * 1e-6 + 1e-3, "slope_s": columns[1] * 1e-6}
+    table = {"first_duration": columns[0] * 1e-6 + 1e-3, "slope": columns[1] * 1e-6}
     table |= {"steps": columns[2], "decode_rows": columns[3]}
     gaps = {"gap_s": np.array(single) * 1e-6, "count": np.ones(len(single), dtype=np.int64)}
     p = Progressions.of(table, gaps)
@@ -77,8 +77,8 @@ def test_quantiles_over_stretches_equal_the_expanded_list(rows: list[tuple], sin
 def test_two_billion_gaps_in_closed_form() -> None:
     """Durations 1 ms + j us, j < 1000, a million rows each, and as many half a microsecond later."""
     table = {
-        "first_duration_s": np.array([1e-3, 1.0005e-3]),
-        "slope_s": np.array([1e-6, 1e-6]),
+        "first_duration": np.array([1e-3, 1.0005e-3]),
+        "slope": np.array([1e-6, 1e-6]),
         "steps": np.array([1000, 1000]),
         "decode_rows": np.array([10**6, 10**6]),
     }
@@ -90,7 +90,7 @@ def test_two_billion_gaps_in_closed_form() -> None:
 
 
 def test_gaps_of_hours_leave_no_overflow() -> None:
-    table = {"first_duration_s": np.array([40_000.0, 1.0]), "slope_s": np.zeros(2)}
+    table = {"first_duration": np.array([40_000.0, 1.0]), "slope": np.zeros(2)}
     table |= {"steps": np.array([1, 3]), "decode_rows": np.array([1, 1])}
     p = Progressions.of(table)
     assert p.quantiles([0.5, 1.0]) == [1.0, 40_000.0]
@@ -100,7 +100,7 @@ def test_gaps_of_hours_leave_no_overflow() -> None:
 def test_a_million_steps_in_many_stretches_take_no_time() -> None:
     count = 100_000
     index = np.arange(count)
-    table = {"first_duration_s": 0.01 + (index * 7919 % 10007) * 1e-7, "slope_s": (index % 13) * 1e-9}
+    table = {"first_duration": 0.01 + (index * 7919 % 10007) * 1e-7, "slope": (index % 13) * 1e-9}
     table |= {"steps": 1 + index % 200, "decode_rows": 1 + index % 50}
     p = Progressions.of(table)
     assert p.total > 2 * 10**8

@@ -17,7 +17,7 @@ from hwsim.metrics.summary import summary
 from hwsim.part import Parts
 from hwsim.view._figure import Shown
 from hwsim.view._series import binned, distribution, edges_of, sample
-from hwsim.view.report import report_html
+from hwsim.view.report import _for_script, report_html
 
 from ..conftest import absent
 from ..metrics.synthetic import RESOLVED, synthetic
@@ -86,6 +86,8 @@ def test_the_page_loads_nothing_from_outside() -> None:
 def test_what_comes_from_outside_is_escaped() -> None:
     facts, tables, _ = synthetic(40, rejected=2, name=EVIL)
     facts |= {"model": EVIL, "gpu": EVIL, "warnings": [EVIL]}
+    facts["busy_seconds_by_bound"][EVIL] = 1.0
+    facts["memory"]["gpu"]["owners_at_peak"][EVIL] = 2.0**30
     table = tables["requests"]
     table["request_id"] = [EVIL + name for name in table["request_id"]]
     table["reason"] = [EVIL if reason else "" for reason in table["reason"]]
@@ -96,6 +98,12 @@ def test_what_comes_from_outside_is_escaped() -> None:
     assert text.count("<script") == 2 + len(NAMES) - 1  # one per figure, the page's own; the library is cut open
     for content in figures(text).values():
         assert "<img" not in json.dumps(content) and "<a href" not in json.dumps(content)
+
+
+def test_json_cannot_leave_its_script_element() -> None:
+    text = _for_script({"name": EVIL + "<!--"})
+    assert not set("<>&") & set(text)
+    assert json.loads(text) == {"name": EVIL + "<!--"}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +142,7 @@ def test_large_runs_stay_small_and_fast() -> None:
         table[name] = table[name] + shift
     steps = {name: _repeated(values, times) for name, values in tables["steps"].items()}
     late = np.repeat(np.arange(times) * int(np.ceil(span)), len(tables["steps"]["steps"]))
-    steps["start_s"], steps["start_ticks"] = steps["start_s"] + late, steps["start_ticks"] + late * 10**12
+    steps["start"], steps["start_ticks"] = steps["start"] + late, steps["start_ticks"] + late * 10**12
     counters = {"name": [], "value": np.zeros(0)}
     facts["simulated_seconds"] = times * float(np.ceil(span))
     whole = {"requests": table, "steps": steps, "gaps": tables["gaps"], "counters": counters}
@@ -159,9 +167,7 @@ def test_bins_keep_the_area_and_the_peak() -> None:
     outcome, steps = summary(facts, tables), tables["steps"]
     edges = edges_of(steps, outcome, 50)
     means, peaks = binned(steps, "running", edges)
-    length = steps["steps"] * steps["first_duration_s"] + steps["slope_s"] * (
-        steps["steps"] * (steps["steps"] - 1) // 2
-    )
+    length = steps["steps"] * steps["first_duration"] + steps["slope"] * (steps["steps"] * (steps["steps"] - 1) // 2)
     assert np.sum(means * np.diff(edges)) == pytest.approx(np.sum(length * steps["running"]), rel=1e-6)
     assert np.all(peaks >= means - 1e-9)
     both = [steps["running"][steps["replica"] == i].max() for i in (0, 1)]

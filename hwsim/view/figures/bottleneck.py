@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from hwsim.view._figure import BLUE, GREEN, GREY, OF_BOUND, ORANGE, TEAL, Figure, Shown, axis, canvas
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 GAP = 0.11  # between the two groups of bars
 TICKS = [0, 0.25, 0.5, 0.75, 1]
-ROWS = {"type": "category", "autorange": "reversed", "showgrid": False, "zeroline": False, "automargin": True}
+ROWS = {"type": "category", "autorange": "reversed", "showgrid": False, "zeroline": False}
 
 
 def draw(shown: Shown) -> go.Figure | None:
@@ -21,10 +22,10 @@ def draw(shown: Shown) -> go.Figure | None:
     shares = {name: value for name, value in shown.summary["bottleneck"].items() if value > 0.0005}
     if not shares:
         return None
-    bounds = [(bound_name(name), value, OF_BOUND.get(name, GREY)) for name, value in shares.items()]
+    bounds = [(escape(bound_name(name)), value, OF_BOUND.get(name, GREY)) for name, value in shares.items()]
     peaks = _peaks(shown)
     figure = canvas(showlegend=False)
-    figure.update_layout(hovermode="closest", margin={"l": 110, "r": 24, "t": 28, "b": 44})
+    figure.update_layout(hovermode="closest", margin={"l": 110, "r": 24, "t": 28, "b": 50})
     room = 1 - GAP if peaks else 1.0
     split = 1 - room * len(bounds) / (len(bounds) + len(peaks))
     groups = [("time bound by", bounds, [split, 1.0], "y")]

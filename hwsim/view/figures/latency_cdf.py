@@ -41,7 +41,7 @@ def draw(shown: Shown) -> go.Figure | None:
     if not samples:
         return None
     figure = canvas(showlegend=False)
-    figure.update_layout(hovermode="closest", margin={"l": 52, "r": 16, "t": 30, "b": 44})
+    figure.update_layout(hovermode="closest", margin={"l": 66, "r": 16, "t": 30, "b": 50})
     width = (1 - GAP * 3) / 4
     for number, (key, name, colour) in enumerate(PANELS, start=1):
         x, y = _axis("xaxis", number), _axis("yaxis", number)

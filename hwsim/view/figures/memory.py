@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -47,7 +48,7 @@ def draw(shown: Shown) -> go.Figure | None:
     cached = np.clip(cached, 0, room - used)
     gpu = pools.get("gpu") or {}
     layers: list[tuple[str, Any, str]] = [
-        (name.replace("_", " "), np.full(len(x), float(size) / GIB), COLOURS.get(name, GREY))
+        (escape(name.replace("_", " ")), np.full(len(x), float(size) / GIB), COLOURS.get(name, GREY))
         for name, size in (gpu.get("owners_at_peak") or {}).items()
         if name != "kv_pool" and size
     ]
@@ -82,7 +83,7 @@ def _kv_shares(shown: Shown) -> dict[str, np.ndarray] | None:
         return None
     names, values = np.asarray(counters["name"]), np.asarray(counters["value"], dtype=np.float64)
     found = {name: values[names == name] for name in ("kv_used", "kv_cached")}
-    if any(len(column) != len(shown.tables["steps"]["start_s"]) for column in found.values()):
+    if any(len(column) != len(shown.tables["steps"]["start"]) for column in found.values()):
         return None
     return found
 

@@ -45,13 +45,13 @@ def draw(shown: Shown) -> go.Figure | None:
     names = [escape(str(requests["request_id"][i])[:60]) for i in kept[points]]
     labels = zip(names, ttft[points], prompts, outputs, strict=True)
     figure = canvas(showlegend=False)
-    figure.update_layout(hovermode="closest")
+    figure.update_layout(hovermode="closest", margin={"l": 78})
     figure.add_scatter(
         x=rounded(arrival[points], 7),
         y=rounded(np.maximum(ttft[points], 1e-3)),
         mode="markers",
         marker={
-            "size": rounded(3.5 + 8 * np.sqrt(prompts / max(int(prompts.max()), 1)), 3),
+            "size": rounded(3 + 7 * np.sqrt(prompts / max(int(prompts.max()), 1)), 3),
             "color": BLUE,
             "opacity": 0.45 if len(points) > 400 else 0.6,
             "line": {"width": 0},

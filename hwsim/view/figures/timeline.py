@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
 
 STEPS = 140  # about as many bars as can be told apart
+LONGEST = 12  # the longest step takes at most a twelfth of the width
 MOST_STEPS = 1200
 MOST_REQUESTS = 28
 PHASES = (("waiting", GREY), ("prefill", ORANGE), ("decode", BLUE))
@@ -24,19 +25,19 @@ PHASES = (("waiting", GREY), ("prefill", ORANGE), ("decode", BLUE))
 def draw(shown: Shown) -> go.Figure | None:
     """Steps above, requests below, on one axis of time."""
     steps = shown.tables["steps"]
-    if not len(steps["start_s"]):
+    if not len(steps["start"]):
         return None
     window = _window(shown)
     if window is None:
         return None
     replica, low, high = window
     figure = canvas()
-    figure.update_layout(hovermode="closest", bargap=0, barmode="overlay", margin={"l": 56, "r": 16, "t": 34, "b": 44})
+    figure.update_layout(hovermode="closest", bargap=0, barmode="overlay", margin={"l": 66, "r": 16, "t": 34, "b": 50})
     _steps(figure, shown, replica, low, high)
     shown_requests = _requests(figure, shown, replica, low, high)
     figure.update_layout(
         xaxis=axis("", range=[low, high], domain=[0, 1], anchor="y", showticklabels=False, matches="x2"),
-        xaxis2=axis("simulated time (s)", range=[low, high], anchor="y2"),
+        xaxis2=axis("simulated time (s)", range=[low, high], anchor="y2", tickformat=",.4~f"),
         yaxis=axis("step (ms)", domain=[0.58, 1.0], rangemode="tozero"),
         yaxis2=axis("requests", domain=[0, 0.52], showticklabels=False, showgrid=False, ticks="", anchor="x2"),
     )
@@ -47,7 +48,7 @@ def draw(shown: Shown) -> go.Figure | None:
 def _window(shown: Shown) -> tuple[int, float, float] | None:
     """The busiest replica and the time around its longest step with a prompt, in the steady part if there is one."""
     steps, steady = shown.tables["steps"], shown.summary.get("steady") or {}
-    replica, start = np.asarray(steps["replica"]), np.asarray(steps["start_s"])
+    replica, start = np.asarray(steps["replica"]), np.asarray(steps["start"])
     names, counts = np.unique(replica, return_counts=True)
     busiest = int(names[np.argmax(counts)])
     length, each = _lengths(steps)
@@ -59,9 +60,9 @@ def _window(shown: Shown) -> tuple[int, float, float] | None:
     usual = float(np.sum(length[mine]) / max(np.sum(np.asarray(steps["steps"])[mine]), 1))
     if usual <= 0:
         return None
-    centre = float(start[order[-1]])
-    first = max(centre - 0.4 * STEPS * usual, float(np.min(start[mine])))
-    return busiest, first, first + STEPS * usual
+    centre, width = float(start[order[-1]]), max(STEPS * usual, LONGEST * float(each[order[-1]]))
+    first = max(centre - 0.4 * width, float(np.min(start[mine])))
+    return busiest, first, first + width
 
 
 def _lengths(steps) -> tuple[np.ndarray, np.ndarray]:
@@ -72,11 +73,11 @@ def _lengths(steps) -> tuple[np.ndarray, np.ndarray]:
 
 def _steps(figure: go.Figure, shown: Shown, replica: int, low: float, high: float) -> None:
     steps = shown.tables["steps"]
-    start, end = np.asarray(steps["start_s"]), step_ends(steps) / TICKS
+    start, end = np.asarray(steps["start"]), step_ends(steps) / TICKS
     inside = np.nonzero((np.asarray(steps["replica"]) == replica) & (end > low) & (start < high))[0]
     bars: dict[bool, list[tuple[float, float, str]]] = {False: [], True: []}
     for i in inside:
-        first, slope = float(steps["first_duration_s"][i]), float(steps["slope_s"][i])
+        first, slope = float(steps["first_duration"][i]), float(steps["slope"][i])
         prefill, rows = int(steps["prefill_tokens"][i]), int(steps["decode_rows"][i])
         at = float(start[i])
         for j in range(int(steps["steps"][i])):
