@@ -14,7 +14,10 @@ from hwsim.hardware.node import Node
 if TYPE_CHECKING:
     import networkx
 
+    from hwsim.hardware.device import Device
 
+
+STORAGE = ("ssd", "flash")  # counted in device-seconds
 SMALL_HOP = 1e-15  # seconds per byte: of two equally fast ways the one with fewer links is taken
 
 
@@ -72,7 +75,8 @@ class System:
         """Rates of everything that activities share, at what the data sheet says (bytes/s; FLOP/s of ``dtype``).
 
         Links have one capacity per direction: ``gpu0.nvlink`` out and ``gpu0.nvlink.in``, ``gpu0.pcie.h2d`` and
-        ``gpu0.pcie.d2h``, ``nic.out`` and ``nic.in``, ``ssd.read`` and ``ssd.write``.
+        ``gpu0.pcie.d2h``, ``nic.out`` and ``nic.in``.  Storage (``ssd``, ``flash``) is counted in device-seconds per
+        second, so its rate is 1: a read takes bytes over read speed of it, a write bytes over write speed.
         """
         found: dict[str, float] = {}
         for prefix, node in self._prefixes():
@@ -82,7 +86,11 @@ class System:
 
     @property
     def topology(self) -> networkx.DiGraph:
-        """Places and links; each edge has the ``capacity`` it takes, ``bandwidth`` and ``latency`` (seconds)."""
+        """Places and links.
+
+        Each edge has the ``capacity`` it takes and how much of it a byte takes (``per_byte``), ``bandwidth``,
+        ``latency`` and ``message_overhead`` in seconds; each node with a memory the capacity of that (``memory``).
+        """
         if self._graph is None:
             import networkx
 
@@ -97,6 +105,10 @@ class System:
 
         Unknown places, and places without a way between them, raise ``ScenarioError``.
         """
+        return [hop["capacity"] for hop in self.hops(start, end) if hop["capacity"]]
+
+    def hops(self, start: str, end: str) -> list[dict[str, Any]]:
+        """The links that :meth:`route` takes, each with the figures of its edge in :attr:`topology`."""
         import networkx
 
         graph = self.topology
@@ -109,8 +121,7 @@ class System:
             path = networkx.shortest_path(graph, start, end, weight="cost")
         except networkx.NetworkXNoPath as error:
             raise ScenarioError.of(f"no way from {start} to {end}", where="system") from error
-        steps = (graph.edges[a, b]["capacity"] for a, b in pairwise(path))
-        return [capacity for capacity in steps if capacity]
+        return [graph.edges[a, b] for a, b in pairwise(path)]
 
 
 def _node_capacities(node: Node, dtype: str) -> dict[str, float]:
@@ -134,6 +145,9 @@ def _node_capacities(node: Node, dtype: str) -> dict[str, float]:
         device = node.devices.get(role)
         if device is None:
             continue
+        if role in STORAGE:
+            found[role] = 1.0
+            continue
         names = ("out", "in") if role == "nic" else ("read", "write")
         for name in names:
             rate = device.get("bandwidth", device.get(f"{name}_bandwidth"))
@@ -147,32 +161,42 @@ def _wire(graph: networkx.DiGraph, prefix: str, node: Node) -> None:
     host = f"{prefix}host"
     graph.add_node(host)
 
-    def link(a: str, b: str, out: str, back: str, rate: float | None, latency: float | None) -> None:
-        cost = SMALL_HOP + (1 / rate if rate else 0.0)
-        for source, target, name in ((a, b, out), (b, a, back)):
-            graph.add_edge(source, target, capacity=prefix + name, bandwidth=rate, latency=latency or 0.0, cost=cost)
+    def edge(source: str, target: str, name: str, device: Device, rate: float | None, group: str = "") -> None:
+        in_seconds = rate is not None and name in STORAGE
+        graph.add_edge(
+            source,
+            target,
+            capacity=prefix + name,
+            bandwidth=rate,
+            per_byte=1 / rate if rate and in_seconds else 1.0,
+            latency=device.get(f"{group}latency", 0.0),
+            message_overhead=device.get(f"{group}message_overhead", 0.0),
+            cost=SMALL_HOP + (1 / rate if rate else 0.0),
+        )
 
     gpu = node.devices.get("gpu")
     for index in range(node.gpus if gpu is not None else 0):
         assert gpu is not None
-        name = f"gpu{index}"
-        link(
-            host,
-            prefix + name,
-            f"{name}.pcie.h2d",
-            f"{name}.pcie.d2h",
-            gpu.get("pcie.bandwidth"),
-            gpu.get("pcie.latency"),
-        )
+        place = f"{prefix}gpu{index}"
+        graph.add_node(place, memory=f"{place}.hbm")
+        for a, b, way in ((host, place, "h2d"), (place, host, "d2h")):
+            edge(a, b, f"gpu{index}.pcie.{way}", gpu, gpu.get("pcie.bandwidth"), "pcie.")
         if node.bridge in ("nvswitch", "nvlink"):
-            rate, latency = gpu.link_bandwidth, gpu.get("nvlink.latency")
-            link(prefix + name, f"{prefix}nvswitch", f"{name}.nvlink", f"{name}.nvlink.in", rate, latency)
+            switch, rate = f"{prefix}nvswitch", gpu.link_bandwidth
+            edge(place, switch, f"gpu{index}.nvlink", gpu, rate, "nvlink.")
+            edge(switch, place, f"gpu{index}.nvlink.in", gpu, rate, "nvlink.")
     for role in ("dram", "cxl", "ssd", "flash"):
         device = node.devices.get(role)
         if device is None:
             continue
-        out, back = (role, role) if role == "dram" else (f"{role}.read", f"{role}.write")
-        link(f"{prefix}{role}", host, out, back, device.get("bandwidth"), device.get("latency"))
+        plain = device.get("bandwidth", node.dram_bandwidth if role == "dram" else None)
+        read, write = (device.get(f"{way}_bandwidth", plain) for way in ("read", "write"))
+        one = role == "dram" or role in STORAGE
+        count = device.count if role != "dram" else 1
+        edge(f"{prefix}{role}", host, role if one else f"{role}.read", device, read and read * count)
+        edge(host, f"{prefix}{role}", role if one else f"{role}.write", device, write and write * count)
     nic = node.devices.get("nic")
     if nic is not None:
-        link(host, "network", "nic.out", "nic.in", nic.get("bandwidth"), nic.get("latency"))
+        rate = nic.get("bandwidth")
+        edge(host, "network", "nic.out", nic, rate)
+        edge("network", host, "nic.in", nic, rate)

@@ -204,7 +204,7 @@ def test_routes_take_the_fast_way() -> None:
     system = System.of({"node": "dgx-h100"})
     assert system.route("gpu0", "gpu3") == ["gpu0.nvlink", "gpu3.nvlink.in"]
     assert system.route("dram", "gpu1") == ["dram", "gpu1.pcie.h2d"]
-    assert system.route("gpu1", "ssd") == ["gpu1.pcie.d2h", "ssd.write"]
+    assert system.route("gpu1", "ssd") == ["gpu1.pcie.d2h", "ssd"]
     assert System.of({"node": {"like": "workstation", "gpu": {"like": "RTX-4090", "count": 2}}}).route(
         "gpu0", "gpu1"
     ) == ["gpu0.pcie.d2h", "gpu1.pcie.h2d"]
