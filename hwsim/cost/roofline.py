@@ -23,6 +23,8 @@ FAR = 1 << 62
 # What depends on one count, in subticks rounded once: HBM, tensor, NVLink and launch time and the host's time to issue
 # the kernels; then FLOP, HBM bytes and link bytes of all ranks.
 _Part = tuple[int, int, int, int, int, float, float, float]
+# Decode attention of some rows, all blocks: fixed subticks; subticks, FLOP and bytes per token; contexts it holds for.
+_Rows = tuple[int, int, float, float, int, int]
 
 
 class RooflinePricer:
@@ -64,10 +66,10 @@ class RooflinePricer:
         self._captured = [captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)]
         self._host_base, self._host_per_row = subticks(host_base), subticks(host_per_row)
         self._decodes: dict[int, RooflinePrice] = {}
-        self._pieces: dict[tuple[StepShape, bool], RooflinePrice] = {}
+        self._pieces: dict[tuple[StepShape, int], RooflinePrice] = {}
         self._blocks: tuple[dict[int, _Part], ...] = ({}, {}, {})
         self._heads: tuple[dict[int, _Part], ...] = ({}, {}, {})
-        self._rows: dict[int, tuple[int, int, float, float]] = {}
+        self._rows: dict[int, _Rows] = {}
         self._table: dict[StepShape, RooflinePrice] = {}
         self._recent: list[RooflinePrice] = []
         self._gone: list[RooflinePrice] = []
@@ -124,7 +126,7 @@ class RooflinePricer:
     def _piece(self, shape: StepShape, context: int) -> RooflinePrice:
         """The piece of a decode price that holds at ``context``; pieces are kept, as their counts go on."""
         fresh = self._fresh(*shape, context)
-        return self._pieces.setdefault((shape, fresh.hidden), fresh)
+        return self._pieces.setdefault((shape, fresh.low), fresh)
 
     def _fresh(self, rows: int, chunks: tuple[tuple[int, int], ...], heads: int, context: int) -> RooflinePrice:
         tokens = rows
@@ -150,7 +152,10 @@ class RooflinePricer:
             size, mode = captured[tokens], PIECEWISE if chunks else FULL
         blocks = self._blocks[mode].get(size) or self._block_part(size, mode)
         head = self._heads[mode].get(heads) or self._head_part(heads, mode)
-        fixed, rise, pair_flop, token_bytes = self._rows.get(rows) or self._row_part(rows)
+        part = self._rows.get(rows)
+        if part is None or not part[4] <= context <= part[5]:
+            part = self._row_part(rows, context)
+        fixed, rise, pair_flop, token_bytes, low, limit = part
         if chunks and fixed < self._floor:
             fixed = self._floor
         if mode:
@@ -172,14 +177,15 @@ class RooflinePricer:
         )
         host = self._host_base + self._host_per_row * (rows + len(chunks))
         if base >= issue:
-            return RooflinePrice((hbm, tensor_time, nvlink, launch), rise, base, host, amounts, self.source)
+            times = (hbm, tensor_time, nvlink, launch)
+            return RooflinePrice(times, rise, base, host, amounts, self.source, False, low, limit)
         # The host issues kernels one by one and the device waits: two pieces, which meet at ``crossing``.
         crossing = -((base - issue) // rise) if rise else FAR
         if context >= crossing:
             times = (hbm, tensor_time, nvlink, launch)
-            return RooflinePrice(times, rise, base, host, amounts, self.source, False, crossing)
+            return RooflinePrice(times, rise, base, host, amounts, self.source, False, max(low, crossing), limit)
         times = (hbm, tensor_time, nvlink, launch + issue - base)
-        return RooflinePrice(times, rise, issue, host, amounts, self.source, True, 0, crossing - 1)
+        return RooflinePrice(times, rise, issue, host, amounts, self.source, True, low, min(limit, crossing - 1))
 
     # -- parts that depend on one count --------------------------------------------------------------------------
 
@@ -210,15 +216,18 @@ class RooflinePricer:
             work.link_bytes * ranks,
         )
 
-    def _row_part(self, rows: int) -> tuple[int, int, float, float]:
-        """Decode attention: fixed subticks of all blocks; subticks, FLOP and bytes per token of context."""
+    def _row_part(self, rows: int, context: int) -> _Rows:
+        """Decode attention of all blocks around a summed context."""
         if not rows:
-            part = (0, 0, 0.0, 0.0)
+            part = (0, 0, 0.0, 0.0, 0, FAR)
         else:
-            items, law = rows * self.shard.kv_heads, self.efficiency.decode
-            fixed = subticks(law.fixed(items) * self.shard.model.num_hidden_layers)
-            rise = subticks(self._kv_bytes * law.seconds_per_byte(items))
-            part = (fixed, rise, 2 * self._half_pair_flop, self._token_bytes)
+            shard, model = self.shard, self.shard.model
+            layers = model.num_hidden_layers
+            line = self.efficiency.decode.line(
+                rows, context, shard.attention_heads, shard.kv_heads, model.head_dim, model.kv_format.bytes
+            )
+            fixed, rise = subticks(line.fixed * layers), subticks(line.per_token * layers)
+            part = (fixed, rise, 2 * self._half_pair_flop, self._token_bytes, line.low, line.limit)
         self._rows[rows] = part
         return part
 

@@ -6,56 +6,49 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-from hwsim.cost.attention import DecodeLaw, PrefillLaw
-from hwsim.cost.collective import Algorithm, AllReduceLaw
+from hwsim.cost.collective import CollectiveLaw
+from hwsim.cost.decode import DecodeLaw
+from hwsim.cost.efficiency.build import BUILDERS
+from hwsim.cost.efficiency.relatives import Accelerator, distance
 from hwsim.cost.gemm import GemmLaw
 from hwsim.cost.launch import LaunchLaw
+from hwsim.cost.mla import MlaLaw
+from hwsim.cost.moe import MoeLaw
+from hwsim.cost.prefill import PrefillLaw
+from hwsim.cost.scan import ScanLaw
 from hwsim.cost.stream import StreamLaw
 from hwsim.errors import Problem, ScenarioError, nearest
-from hwsim.units import parse
+
+__all__ = ["Accelerator", "Efficiency", "find", "names", "read"]
 
 FOLDER = Path(__file__).parent
-SECTIONS = ("launch", "gemm", "attention_decode", "attention_prefill", "stream", "all_reduce")
+SECTIONS = tuple(BUILDERS)
 STATUSES = ("SEEN", "FIT", "BORROWED", "MEMORY")
-
-
-class Accelerator(Protocol):
-    """What the laws need to know of a device."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def product(self) -> str: ...
-    @property
-    def architecture(self) -> str: ...
-    @property
-    def sms(self) -> int: ...
-    @property
-    def hbm_bandwidth(self) -> float: ...
-    @property
-    def link_bandwidth(self) -> float: ...
-    def peak(self, dtype: str) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Efficiency:
     """The laws of one device under one software stack.
 
-    ``borrowed`` names the device whose coefficients these are when the device has none of its own; ``statuses`` is
-    how well each section is known.
+    ``borrowed`` names the device whose file this is when the device has none of its own; ``sections`` says for each
+    section of which device its coefficients are, ``statuses`` how well they are known.
     """
 
     name: str
     borrowed: str
     statuses: Mapping[str, str]
+    sections: Mapping[str, str]
     launch: LaunchLaw
     gemm: GemmLaw
     decode: DecodeLaw
     prefill: PrefillLaw
+    mla: MlaLaw
+    moe: MoeLaw
+    scan: ScanLaw
     stream: StreamLaw
-    collective: AllReduceLaw
+    collective: CollectiveLaw
 
     @property
     def source(self) -> str:
@@ -69,9 +62,9 @@ def names() -> list[str]:
 
 
 def find(device: Accelerator, stack: str = "vllm", *, name: str | None = None) -> Efficiency:
-    """The coefficients of ``device`` under ``stack``; those of its architecture are borrowed if it has none.
+    """The coefficients of ``device`` under ``stack``; what it has none of is borrowed from its nearest relatives.
 
-    ``name`` asks for one file.  Nothing to borrow and unknown names raise ``ScenarioError``.
+    ``name`` asks for one file.  Unknown names raise ``ScenarioError``.
     """
     known = names()
     if name is not None:
@@ -84,18 +77,19 @@ def find(device: Accelerator, stack: str = "vllm", *, name: str | None = None) -
                 nearest=nearest(name, known),
             )
         return read(FOLDER / f"{name}.yaml", device)
-    own = f"{device.product}-{stack}".casefold()
-    if own in known:
-        return read(FOLDER / f"{own}.yaml", device)
-    for other in known:
-        mapping = _load(FOLDER / f"{other}.yaml")
-        if mapping["stack"] == stack and device.architecture and mapping["architecture"] == device.architecture:
-            return read(FOLDER / f"{other}.yaml", device)
-    raise ScenarioError.of(
-        f"no efficiency is known for {device.name} under {stack}",
-        where="cost.efficiency",
-        expected="one of " + ", ".join(known) + " to borrow from",
-    )
+    return read(_relatives(device, stack)[0], device)
+
+
+def _relatives(device: Accelerator, stack: str) -> list[Path]:
+    """All files, the device's own first, then by stack and by how near their design is."""
+
+    def order(path: Path) -> tuple[bool, bool, float, str]:
+        mapping = _load(path)
+        own = str(mapping["device"]).casefold() == device.product.casefold()
+        other_stack = mapping["stack"] != stack
+        return (not own, other_stack, distance(device.architecture, mapping["architecture"]), path.name)
+
+    return sorted((FOLDER / f"{name}.yaml" for name in names()), key=order)
 
 
 @cache
@@ -107,87 +101,46 @@ def _load(path: Path) -> dict[str, Any]:
 
 
 def read(path: Path, device: Accelerator) -> Efficiency:
-    """The laws in a file, with the peaks of ``device``; missing sources and wrong units raise ``ScenarioError``."""
+    """The laws in a file, with the peaks of ``device``; missing sources and wrong units raise ``ScenarioError``.
+
+    A section that the file lacks is taken from the nearest relative that has it.
+    """
     mapping = _load(path)
+    stack = str(mapping.get("stack", "vllm"))
+    laws: dict[str, Any] = {}
+    statuses: dict[str, str] = {}
+    sections: dict[str, str] = {}
     problems: list[Problem] = []
-    for section in SECTIONS:
-        part = mapping.get(section)
-        where = f"{path.name}: {section}"
-        if not isinstance(part, dict):
-            problems.append(Problem("missing section", where))
-        elif not part.get("source"):
-            problems.append(Problem("no source", where, expected="where the numbers come from"))
-        elif part.get("status") not in STATUSES:
-            problems.append(Problem("no status", where, str(part.get("status")), "one of " + ", ".join(STATUSES)))
+    for section, (field, build) in BUILDERS.items():
+        owner = path if section in mapping else _owner(section, device, stack)
+        part = _load(owner)[section]
+        found = _check(part, f"{owner.name}: {section}")
+        problems += found
+        if found:
+            continue
+        try:
+            laws[field] = build(part, device)
+        except (KeyError, ValueError) as error:
+            text = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
+            problems.append(Problem(text, f"{owner.name}: {section}"))
+        own = str(_load(owner)["device"])
+        statuses[section] = part["status"] if own.casefold() == device.product.casefold() else "BORROWED"
+        sections[section] = own
     if problems:
         raise ScenarioError(problems)
-    try:
-        return _laws(path.stem, mapping, device)
-    except (KeyError, ValueError) as error:
-        text = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-        raise ScenarioError.of(text, where=path.name) from error
+    other = "" if device.product.casefold() == mapping["device"].casefold() else mapping["device"]
+    return Efficiency(path.stem, other, statuses, sections, **laws)
 
 
-def _laws(name: str, mapping: dict[str, Any], device: Accelerator) -> Efficiency:
-    bandwidth = device.hbm_bandwidth
-    launch, gemm, stream = mapping["launch"], mapping["gemm"], mapping["stream"]
-    decode, prefill = mapping["attention_decode"], mapping["attention_prefill"]
-    return Efficiency(
-        name=name,
-        borrowed="" if device.product.casefold() == mapping["device"].casefold() else mapping["device"],
-        statuses={section: mapping[section]["status"] for section in SECTIONS},
-        launch=LaunchLaw(*(_seconds(launch[key]) for key in ("graph", "eager", "host"))),
-        gemm=GemmLaw(
-            sms=device.sms,
-            bandwidth=bandwidth,
-            memory_efficiency=_share(gemm["memory"]),
-            ramp=_seconds(gemm["ramp"]),
-            tile_half=float(gemm["tile_half"]),
-            depth=float(gemm["depth"]),
-            exponent=float(gemm["exponent"]),
-            compute={dtype: _share(share) for dtype, share in gemm["compute"].items()},
-        ),
-        decode=DecodeLaw(
-            bandwidth=bandwidth,
-            efficiency=_share(decode["memory"]),
-            half=float(decode["half"]),
-            floor=_seconds(decode["floor"]),
-            base=_seconds(decode["base"]),
-            per_item=_seconds(decode["per_item"]),
-        ),
-        prefill=PrefillLaw(
-            efficiency=_share(prefill["compute"]),
-            memory_efficiency=_share(prefill["memory"]),
-            extra=float(prefill["extra"]),
-            floor=_seconds(prefill["floor"]),
-            exponent=float(prefill["exponent"]),
-        ),
-        stream=StreamLaw(bandwidth, _share(stream["memory"]), _seconds(stream["ramp"])),
-        collective=_collective(mapping["all_reduce"], device.link_bandwidth),
-    )
+def _owner(section: str, device: Accelerator, stack: str) -> Path:
+    return next(path for path in _relatives(device, stack) if section in _load(path))
 
 
-def _collective(section: dict[str, Any], link: float) -> AllReduceLaw:
-    """Algorithms by group size; bandwidths scale with the device's own link."""
-    scale = link / parse(section["link"], "bytes/s")
-    custom = float(parse(section["most_custom"], "bytes"))
-    found: dict[int, tuple[Algorithm, ...]] = {}
-    if not link:
-        return AllReduceLaw(found)
-    for ranks in (key for key in section if isinstance(key, int)):
-        ring = 2 * (ranks - 1) / ranks
-        factors = {"one_shot": (ranks - 1, custom), "two_shot": (ring, custom), "ring": (ring, float("inf"))}
-        found[ranks] = tuple(
-            Algorithm(_seconds(row["alpha"]), parse(row["bandwidth"], "bytes/s") * scale, *factors[kind])
-            for kind, rows in section[ranks].items()
-            for row in rows
-        )
-    return AllReduceLaw(found)
-
-
-def _seconds(text: object) -> float:
-    return float(parse(text, "s"))
-
-
-def _share(text: object) -> float:
-    return float(parse(text, "share"))
+def _check(part: Any, where: str) -> list[Problem]:
+    if not isinstance(part, dict):
+        return [Problem("not a section", where, str(part), "a mapping of coefficients")]
+    if not part.get("source"):
+        return [Problem("no source", where, expected="where the numbers come from")]
+    if part.get("status") not in STATUSES:
+        return [Problem("no status", where, str(part.get("status")), "one of " + ", ".join(STATUSES))]
+    return []

@@ -1,8 +1,10 @@
-"""Time of attention kernels: decode streams the KV cache, prefill multiplies (query, key) pairs."""
+"""Time of decode attention: each row reads the keys and values of its context once."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from hwsim.cost.line import Line
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,12 @@ class DecodeLaw:
     base: float
     per_item: float
 
+    def line(self, rows: int, context: int, heads: int, kv_heads: int, head_dim: int, kv_element_bytes: float) -> Line:
+        """Seconds of one layer for ``rows`` rows that hold ``context`` tokens together, affine around it."""
+        items = rows * kv_heads
+        token_bytes = 2 * kv_heads * head_dim * kv_element_bytes
+        return Line(self.fixed(items), token_bytes * self.seconds_per_byte(items))
+
     def fixed(self, items: int) -> float:
         """Seconds of a kernel on ``items`` that hold next to nothing."""
         return max(self.floor, self.base + self.per_item * items)
@@ -28,19 +36,3 @@ class DecodeLaw:
     def seconds_per_byte(self, items: int) -> float:
         """Seconds for each byte of KV read."""
         return (1 + self.half / items) / (self.bandwidth * self.efficiency)
-
-
-@dataclass(frozen=True, slots=True)
-class PrefillLaw:
-    """``new`` tokens after ``past``: ``T = floor + (Tc**p + Tm**p)**(1/p)``.
-
-    ``Tc = 4*h*e_head * (new*past + new*(new + extra)/2) / (peak * efficiency)``: ``extra`` keys per query stand for
-    masked halves of tiles and the start of each query tile, so short prompts reach less.  ``Tm`` streams the KV of
-    all ``past + new`` tokens.
-    """
-
-    efficiency: float
-    memory_efficiency: float
-    extra: float
-    floor: float
-    exponent: float
