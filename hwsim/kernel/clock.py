@@ -72,6 +72,30 @@ class Timer:
             self.callback()
 
 
+class Wake:
+    """Something that stands in a clock's queue itself, once, and is woken when its time comes: no timer in between.
+
+    Push ``(time, NORMAL, next(clock.sequence), self)`` to ``clock.queue``.  It cannot be moved; one that need not wake
+    any more says so in ``wake``.
+    """
+
+    __slots__ = ()
+
+    _ok = True
+
+    def wake(self) -> None:
+        """The time has come; ``clock.now`` is it."""
+        raise NotImplementedError
+
+    @property
+    def callbacks(self) -> tuple[Callable[[Any], None], ...]:  # for SimPy's own step(), as with a timer
+        return (Wake.wake,)
+
+    @callbacks.setter
+    def callbacks(self, _: None) -> None:
+        pass
+
+
 class Clock:
     """Integer simulated time (1 tick = 1 ps); events of one instant run in the order they were scheduled.
 
@@ -122,6 +146,10 @@ class Clock:
                 self.now = env._now = time
                 self.events += 1
                 event.callback()
+            elif isinstance(event, Wake):
+                self.now = env._now = time
+                self.events += 1
+                event.wake()
             else:
                 heappush(queue, entry)
                 self.now = time
