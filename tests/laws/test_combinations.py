@@ -1,0 +1,152 @@
+"""Random combinations of every registered part on a tiny system keep the laws; a new part joins by being registered."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim.errors import FitError, ScenarioError
+from hwsim.serving import engine_profile
+from tests.laws.draw import Undrawable, drawn, kinds, preset_names
+
+CASES = 60  # that run; others are refused with a reason, as a person's would be
+MOST_TRIES = 600
+MODELS = ["meta-llama/Llama-3.1-8B", "Qwen/Qwen2.5-7B", "Qwen/Qwen3-8B", "meta-llama/Llama-2-7b-hf"]
+NODES = ["dgx-h100", "hgx-a100"]
+QUESTIONS = {  # question -> (package of its parts, where its choice stands)
+    "arrivals": ("hwsim.workload.arrivals", ("workload", "arrivals")),
+    "lengths": ("hwsim.workload.lengths", ("workload", "input_tokens")),
+    "router": ("hwsim.serving.policies.router", ("serve", "router")),
+    "batching": ("hwsim.serving.policies.batching", ("serve", "batching")),
+}
+# Kinds whose fields depend on each other: which of them go together is said here.
+TOGETHER: dict[str, dict[str, Any]] = {
+    "lognormal": {"median": 12, "sigma": 0.8, "max": 200},
+    "empirical": {"values": [1, 7, 16, 33], "weights": [1, 2, 2, 1]},
+}
+TIMES = ("arrival_s", "scheduled_s", "first_token_s", "finish_s")
+
+
+def one_of(question: str, rng: random.Random) -> dict[str, Any]:
+    """A kind of a question with drawn parameters; kinds that need a file are left to tests of their own."""
+    models = kinds(question, QUESTIONS[question][0])
+    while True:
+        name = rng.choice(sorted(models))
+        if name == "preset":
+            return {"kind": "preset", "name": rng.choice(preset_names())}
+        if name in TOGETHER:
+            return {"kind": name, **TOGETHER[name]}
+        try:
+            return drawn(models[name], rng)
+        except Undrawable:
+            continue
+
+
+def combination(seed: int) -> dict[str, Any]:
+    """One scenario of everything that is registered."""
+    rng = random.Random(seed)
+    requests = rng.choice([3, 12, 30])
+    serve: dict[str, Any] = {
+        "engine": rng.choice(engine_profile.names()),
+        "replicas": rng.choice([1, 1, 2, 3]),
+        "tensor_parallel_size": rng.choice([1, 1, 2]),
+        "max_num_seqs": rng.choice([1, 4, 64]),
+        "max_num_batched_tokens": rng.choice([64, 256, 2048]),
+        "num_gpu_blocks_override": rng.choice([30, 200, 2000]),
+        "max_model_len": "auto",
+        "scheduling_policy": rng.choice(["fcfs", "fcfs", "priority"]),
+    }
+    for flag in ("async_scheduling", "enable_prefix_caching", "enable_chunked_prefill"):
+        if rng.random() < 0.4:
+            serve[flag] = rng.random() < 0.5
+    for question in ("router", "batching"):
+        if rng.random() < 0.4:
+            serve[question] = one_of(question, rng)
+    arrivals = one_of("arrivals", rng)
+    if arrivals["kind"] == "trace":
+        arrivals = {"kind": "poisson", "rate": "20 /s"}
+    workload = {
+        "requests": requests,
+        "arrivals": arrivals,
+        "input_tokens": one_of("lengths", rng),
+        "output_tokens": one_of("lengths", rng),
+    }
+    found: dict[str, Any] = {"name": f"combination-{seed}", "serve": serve, "workload": workload, "seed": seed}
+    if rng.random() < 0.25:
+        found["cost"] = {"kind": "constant", "step": rng.choice(["1 ms", "10 ms"]), "host": rng.choice(["0 s", "2 ms"])}
+        serve |= {"max_model_len": 400, "tensor_parallel_size": 1}
+    else:
+        found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
+    return found
+
+
+def both(seed: int) -> tuple[Any, Any] | str:
+    """The run in macro-steps and in single steps, or the reason why the combination is refused."""
+    try:
+        loaded = hwsim.load(combination(seed))
+        return hwsim.run(loaded), hwsim.run(loaded, single_step=True)
+    except (ScenarioError, FitError) as error:
+        return str(error)
+
+
+@pytest.mark.slow
+def test_every_combination_keeps_the_laws() -> None:
+    seen: dict[str, int] = {}
+    ran = 0
+    for seed in range(MOST_TRIES):
+        runs = both(seed)
+        if isinstance(runs, str):
+            continue
+        try:
+            check(*runs)
+        except AssertionError as error:
+            raise AssertionError(f"seed {seed}: {combination(seed)}: {error}") from error
+        ran += 1
+        for name in used(combination(seed)):
+            seen[name] = seen.get(name, 0) + 1
+        if ran == CASES:
+            break
+    assert ran == CASES, f"only {ran} of {MOST_TRIES} combinations could run"
+    assert {f"engine {name}" for name in engine_profile.names()} <= set(seen), seen
+    assert {"arrivals poisson", "arrivals closed", "lengths lognormal", "lengths preset"} <= set(seen), seen
+
+
+def used(scenario: dict[str, Any]) -> list[str]:
+    """The kinds in a combination, by name."""
+    names = [f"engine {scenario['serve']['engine']}"]
+    for question, (_, (section, key)) in QUESTIONS.items():
+        if key in scenario[section]:
+            names.append(f"{question} {scenario[section][key]['kind']}")
+    return names
+
+
+def check(macro: Any, single: Any) -> None:
+    """What holds for every run: equal in both ways of stepping, nothing lost, nothing over capacity, time in order."""
+    table, other = macro.table("requests"), single.table("requests")
+    for name in table:
+        assert np.array_equal(np.asarray(table[name]), np.asarray(other[name]), equal_nan=name in TIMES), name
+    counts = macro.summary["requests"]
+    assert counts["arrived"] == counts["completed"] + counts["rejected"] + counts["unfinished"] == len(table["status"])
+    done = np.asarray(table["status"]) == "completed"
+    assert int(done.sum()) == counts["completed"]
+    moments = [np.asarray(table[name])[done] for name in TIMES]
+    for before, after in itertools.pairwise(moments):
+        assert (before <= after).all()
+    for pool in macro.summary["memory"].values():
+        assert pool["peak_bytes"] <= pool["capacity_bytes"]
+    shares = macro.summary["bottleneck"]
+    assert all(share >= -1e-12 for share in shares.values()) and sum(shares.values()) <= 1 + 1e-6
+
+
+def test_equal_combinations_give_equal_digests() -> None:
+    for seed in (2, 5, 9):
+        loaded = hwsim.load(combination(seed))
+        try:
+            assert hwsim.run(loaded).digest == hwsim.run(loaded).digest
+        except (ScenarioError, FitError):
+            continue
