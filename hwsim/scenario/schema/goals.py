@@ -65,11 +65,21 @@ class Study(Record):
 
 
 class Claim(Record):
-    """A figure of a publication and how to make it: the metric, the change (``set``) and what it is put over."""
+    """A figure of a publication and how to make it: the metric, the change (``set``) and what it is put over.
+
+    ``metric`` is a name of the registry or arithmetic on names; ``paper`` a number, text with a unit or, of an order
+    or bound, a condition such as ``> 1``.  ``grid`` gives values of one path to take the best of or to rank;
+    ``range`` values of assumed inputs by path; ``unknown`` the path that an anchor or implied claim solves for within
+    ``range``; ``ideal`` the best that the mechanism could do; ``readings`` other readings of the figure.
+    """
 
     kind: Literal["definition", "formula", "device", "anchor", "prediction", "ratio", "order", "bound", "implied"]
     metric: Text
     paper: Raw = None
+    grid: dict[Text, Axis] | None = None
+    unknown: Text | None = None
+    ideal: Text | None = None
+    readings: dict[Name, Raw] | None = None
     unit: Text | None = None
     over: dict[str, Raw] | None = None
     set: dict[str, Raw] | None = None

@@ -1,0 +1,1 @@
+"""Published results put beside simulated ones: papers as files of claims, scored by fixed rules."""
