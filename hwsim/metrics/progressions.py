@@ -35,14 +35,20 @@ class Progressions:
 
     @classmethod
     def of(cls, steps: Mapping[str, Any], gaps: Mapping[str, Any] | None = None) -> Progressions:
-        """The gaps of a table of stretches and of a table of single gaps (``gap_s``, ``count``)."""
+        """The gaps of a table of stretches and of a table of single gaps (``gap_s``, ``count``).
+
+        ``late_rows`` of a stretch (0 where the table does not say) have their first gap in the other table.
+        """
         gaps = gaps or {"gap_s": (), "count": ()}
-        single = len(gaps["gap_s"])
-        ones = np.ones(single, dtype=np.int64)
-        first = np.concatenate([_floats(steps["first_duration"]), _floats(gaps["gap_s"])])
-        slope = np.concatenate([_floats(steps["slope"]), np.zeros(single)])
-        count = np.concatenate([_whole(steps["steps"]), ones])
-        weight = np.concatenate([_whole(steps["decode_rows"]), _whole(gaps["count"])])
+        long, steep, many = _floats(steps["first_duration"]), _floats(steps["slope"]), _whole(steps["steps"])
+        rows = _whole(steps["decode_rows"])
+        late = _whole(steps.get("late_rows", np.zeros(len(rows))))
+        held = late > 0
+        alone = [_floats(gaps["gap_s"]), long[held]]
+        first = np.concatenate([np.where(held, long + steep, long), *alone])
+        slope = np.concatenate([steep, *(np.zeros(len(part)) for part in alone)])
+        count = np.concatenate([many - held, *(np.ones(len(part), dtype=np.int64) for part in alone)])
+        weight = np.concatenate([rows, _whole(gaps["count"]), (rows - late)[held]])
         kept = (count > 0) & (weight > 0)
         return cls._on_grid(first[kept], slope[kept], count[kept], weight[kept])
 

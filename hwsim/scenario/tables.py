@@ -70,14 +70,15 @@ def step_table(journal: Journal) -> Table:
         "waiting": raw["waiting"],
         "free_pages": raw["free_pages"],
         "cached_pages": raw["cached_pages"],
+        "late_rows": raw["late_rows"],
         "bound": [bounds[code] for code in raw["bound"].tolist()],
     }
 
 
 def gap_table(journal: Journal) -> Table:
-    """Inter-token gaps that no stretch tells: the pauses of pre-empted requests."""
-    gaps = np.array(journal.gaps, dtype=np.float64) / SUBTICKS_PER_SECOND
-    return {"gap_s": gaps, "count": np.ones(len(gaps), dtype=np.int64)}
+    """Inter-token gaps that no stretch tells: the pauses of pre-empted requests and of rows held up."""
+    gaps = np.array([gap for gap, _ in journal.gaps], dtype=np.float64) / SUBTICKS_PER_SECOND
+    return {"gap_s": gaps, "count": np.array([count for _, count in journal.gaps], dtype=np.int64)}
 
 
 def schedule_table(replicas: list[Replica], first_s: float, end_s: float) -> Table:

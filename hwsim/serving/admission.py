@@ -1,4 +1,4 @@
-"""The waiting side of an engine: queue order, prefix lookup, and the test that lets a prompt in."""
+"""The waiting side of an engine: who is next, and what can never be served."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 class FcfsQueue(deque[Request]):
-    """First come, first served; pre-empted requests return to the front."""
+    """First come, first served; pre-empted requests return to the front, those that hold loaded KV before them."""
+
+    loaded = 0  # how many at the front hold KV that came from elsewhere
 
     def head(self) -> Request:
         """The request that is next."""
@@ -21,6 +23,8 @@ class FcfsQueue(deque[Request]):
 
     def take(self) -> Request:
         """Take the head out."""
+        if self.loaded:
+            self.loaded -= 1
         return self.popleft()
 
     def push(self, request: Request) -> bool:
@@ -30,7 +34,18 @@ class FcfsQueue(deque[Request]):
 
     def push_front(self, request: Request) -> None:
         """Return a pre-empted request."""
-        self.appendleft(request)
+        if self.loaded:
+            self.insert(self.loaded, request)
+        else:
+            self.appendleft(request)
+
+    def push_loaded(self, request: Request) -> None:
+        """Queue a request whose KV has come, in the order in which loads were started."""
+        place = 0
+        while place < self.loaded and self[place].load_order < request.load_order:
+            place += 1
+        self.insert(place, request)
+        self.loaded += 1
 
 
 class PriorityQueue(list[tuple[int, int, int, Request]]):
@@ -53,23 +68,19 @@ class PriorityQueue(list[tuple[int, int, int, Request]]):
         """Return a pre-empted request: its place follows from its priority."""
         self.push(request)
 
+    def push_loaded(self, request: Request) -> None:
+        """Queue a request whose KV has come."""
+        self.push(request)
+
 
 class Admission:
-    """Lets waiting requests in, in queue order, with no skipping on memory (vLLM: head-of-line blocking).
+    """Queue order and refusals; whether the head may enter is the scheduler's business.
 
-    A prompt enters if its whole known length fits in the free pages now (full-prompt admission; hits that lie in the
-    free queue count too, since touching them takes them out), less a watermark while something runs.  ``blocked``
-    remembers that the head did not fit: in pure decode steps nothing can change that until pages are released.
+    ``blocked`` remembers that the head did not fit: in pure decode steps nothing can change that until pages are
+    released.  ``tried`` says that the present call has looked at the head.
     """
 
-    __slots__ = (
-        "blocked",
-        "engine",
-        "fcfs",
-        "tried",
-        "waiting",
-        "watermark",
-    )
+    __slots__ = ("blocked", "engine", "fcfs", "tried", "waiting", "watermark")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -78,8 +89,6 @@ class Admission:
         self.blocked = False
         self.tried = False  # in this call
         self.watermark = int(engine.config.watermark * engine.config.num_gpu_blocks)
-
-    # -- arrivals ------------------------------------------------------------------------------------------------
 
     def arrive(self, request: Request) -> None:
         """An arrival becomes visible: refused if no engine state could ever serve it, else queued."""
@@ -96,12 +105,22 @@ class Admission:
         if request.output_tokens >= room:
             request.output_tokens = room
             request.ends_by_eos = False
-        if self.waiting.push(request):
+        if request.max_tokens > room:
+            request.max_tokens = room
+        reason = engine.scheduler.refuses(request)
+        if reason is not None:
+            self._reject(request, reason)
+        elif self.waiting.push(request):
             self.blocked = False
 
     def return_to_front(self, request: Request) -> None:
         """Queue a pre-empted request again."""
         self.waiting.push_front(request)
+        self.blocked = False
+
+    def return_loaded(self, request: Request) -> None:
+        """Queue a request whose KV has come: before all that hold none."""
+        self.waiting.push_loaded(request)
         self.blocked = False
 
     def reject_head(self, reason: str | None = None) -> None:
@@ -124,76 +143,3 @@ class Admission:
     def requests(self) -> list[Request]:
         """Who waits, for reports (a priority queue's own order)."""
         return [item if isinstance(item, Request) else item[3] for item in self.waiting]
-
-    # -- tests ---------------------------------------------------------------------------------------------------
-
-    def possible(self) -> bool:
-        """True when the head of the queue may enter in this call."""
-        engine = self.engine
-        return (
-            bool(self.waiting)
-            and not self.blocked
-            and len(engine.running) < engine.config.max_num_seqs
-            and engine.rows.count < engine.config.max_num_batched_tokens
-        )
-
-    def could_admit(self) -> bool:
-        """True when an arrival would be worth a new scheduling decision."""
-        if self.waiting and self.fcfs:
-            return False
-        engine = self.engine
-        return len(engine.running) - len(engine.leaving) < engine.config.max_num_seqs
-
-    # -- letting in ----------------------------------------------------------------------------------------------
-
-    def admit(self, budget: int, chunks: list[tuple[Request, int]], call: int) -> None:
-        """Admit from the head of the queue while tokens, places and pages last; chunks are added in order."""
-        engine, config, pool, waiting = self.engine, self.engine.config, self.engine.pool, self.waiting
-        size = pool.block_size
-        self.tried = True
-        while budget > 0 and waiting and len(engine.running) < config.max_num_seqs:
-            request = waiting.head()
-            if -(-request.known // size) > pool.usable:
-                self.reject_head()
-                continue
-            hits, idle, holds = 0, 0, []
-            if request.prefix_ids is not None or request.private is not None:
-                hits, idle, holds = pool.lookup(request, (request.known - 1) // size)
-            tokens = request.known - hits * size
-            if config.long_prefill_token_threshold:
-                tokens = engine.limited(tokens)
-            if tokens > budget:
-                if not config.enable_chunked_prefill:
-                    break
-                tokens = budget
-            first = -(-(hits * size + tokens) // size) - hits
-            whole = -(-request.known // size) - hits if config.reserve_full_prompt else first
-            if whole + idle > pool.free - (self.watermark if engine.running else 0):
-                self.blocked = True
-                break
-            waiting.take()
-            self.blocked = False
-            if hits:
-                pool.touch(request, hits, holds)
-            pool.take(first)
-            self._enter(request, hits * size, tokens, first, call)
-            chunks.append((request, tokens))
-            budget -= tokens
-
-    def _enter(self, request: Request, cached: int, tokens: int, pages: int, call: int) -> None:
-        engine = self.engine
-        request.computed = cached
-        if request.cached_tokens < 0:
-            request.cached_tokens = cached
-            request.scheduled = call
-        else:
-            engine.recomputed_tokens += request.was_computed - cached
-        request.status = "running"
-        engine.sequence += 1
-        request.sequence = engine.sequence
-        engine.running[request] = None
-        engine.compute(request, tokens, pages)
-        if engine.log is not None:
-            engine.log.admitted(request, engine.step, cached)
-        if request.computed < request.known:
-            engine.partials.append(request)

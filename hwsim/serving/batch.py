@@ -3,32 +3,46 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
+from typing import TYPE_CHECKING
 
 from hwsim.serving.request import Request
+
+if TYPE_CHECKING:
+    from hwsim.serving.journal import Journal
 
 
 class DecodeRows:
     """Requests that decode in lockstep: one token each in every step, so only sums and remainders are kept.
 
-    A row's computed tokens in step ``m`` are ``offset + m``.  ``phases[r]`` counts the rows that need a new page in
-    the steps ``m % page == r``, which gives the pages that any span of steps takes (the list is kept twice in a row,
-    so that a span is one slice); ``due`` orders the rows by the step in which they are no longer scheduled.
+    Time is counted in *beats*, the steps in which the rows are scheduled: steps that pause them (a prefill batch of
+    SGLang, another pipeline group's turn) are no beats.  A row's computed tokens at ``beat`` are ``offset + beat``.
+    ``phases[r]`` counts the rows that need a new page at the beats ``b % page == r``, which gives the pages that any
+    span of beats takes (the list is kept twice in a row, so that a span is one slice); ``due`` orders the rows by the
+    beat at which they are no longer scheduled.  ``end`` and ``end_before`` are when the outputs of the last two beats
+    are there.
     """
 
-    __slots__ = ("count", "due", "offsets", "page", "phases")
+    __slots__ = ("beat", "count", "due", "end", "end_before", "late", "number", "offsets", "page", "phases")
 
-    def __init__(self, page: int) -> None:
+    def __init__(self, page: int, number: int = 0) -> None:
         self.page = page
+        self.number = number  # which pipeline group
+        self.beat = 0
+        self.end = self.end_before = 0
+        self.late: list[list[int]] = []  # while steps pause the rows: [time of the last token, rows]
         self.count = 0
         self.offsets = 0
         self.phases = [0] * (2 * page)
         self.due: list[tuple[int, int, Request]] = []
 
-    def join(self, request: Request, step: int, computed: int, steps: int) -> None:
-        """Make ``request`` a row from ``step`` on, for ``steps`` steps, with ``computed`` tokens before the first."""
-        request.join_step = step
-        request.offset = offset = computed - step
-        request.finish_step = finish = step + steps
+    def join(self, request: Request, computed: int, steps: int) -> None:
+        """Make ``request`` a row from this beat on, for ``steps`` beats, with ``computed`` tokens before the first."""
+        self._enter(request, self.beat, computed - self.beat, self.beat + steps)
+
+    def _enter(self, request: Request, beat: int, offset: int, finish: int) -> None:
+        request.join_beat = beat
+        request.offset = offset
+        request.finish_beat = finish
         self.count += 1
         self.offsets += offset
         phase = -offset % self.page
@@ -44,41 +58,59 @@ class DecodeRows:
         phase = -offset % self.page
         self.phases[phase] -= 1
         self.phases[phase + self.page] -= 1
-        request.finish_step = -1
+        request.finish_beat = -1
 
     def postpone(self, request: Request) -> None:
-        """The row was not scheduled in this step: everything about it happens one step later."""
-        finish, computed, join_step = request.finish_step, request.offset, request.join_step
+        """The row is not scheduled at this beat, unlike others: everything about it happens one beat later."""
+        finish, offset, beat = request.finish_beat, request.offset, request.join_beat
         self.leave(request)
-        self.join(request, join_step + 1, computed + join_step, finish - join_step)
+        self._enter(request, beat + 1, offset - 1, finish + 1)
+
+    def catch_up(self, journal: Journal, end: int) -> int:
+        """After a pause the first tokens come at ``end``: write down each row's own gap; returns how many rows."""
+        rows = 0
+        for last, count in self.late:
+            if count:
+                journal.gap(end - last, count)
+                rows += count
+        self.late.clear()
+        return rows
+
+    def forget(self, last: int) -> None:
+        """A row whose last token came at ``last`` leaves during a pause."""
+        for cohort in self.late:
+            if cohort[0] == last:
+                cohort[1] -= 1
+                return
 
     def next_due(self) -> int:
-        """The next step in which some row is no longer scheduled (-1 without rows)."""
+        """The next beat at which some row is no longer scheduled (-1 without rows)."""
         due = self.due
         while due:
-            step, sequence, request = due[0]
-            if request.finish_step == step and request.sequence == sequence:
-                return step
+            beat, sequence, request = due[0]
+            if request.finish_beat == beat and request.sequence == sequence:
+                return beat
             heappop(due)
         return -1
 
-    def pop_due(self, step: int) -> list[Request]:
-        """The rows that end before ``step``, in running order; the caller lets them leave."""
-        due, ended = self.due, []
-        while due and due[0][0] <= step:
+    def pop_due(self) -> list[Request]:
+        """The rows that end before this beat, in running order; the caller lets them leave."""
+        due, beat = self.due, self.beat
+        ended: list[Request] = []
+        while due and due[0][0] <= beat:
             finish, sequence, request = heappop(due)
-            if request.finish_step == finish and request.sequence == sequence:
+            if request.finish_beat == finish and request.sequence == sequence:
                 ended.append(request)
         return ended
 
-    def pages(self, step: int, steps: int) -> int:
-        """Pages that ``steps`` steps from ``step`` on take: one whenever a row's computed tokens fill its pages."""
+    def pages(self, steps: int) -> int:
+        """Pages that the next ``steps`` beats take: one whenever a row's computed tokens fill its pages."""
         page = self.page
-        first = step % page
+        first = self.beat % page
         if steps < page:
             return sum(self.phases[first : first + steps])
         return steps // page * self.count + sum(self.phases[first : first + steps % page])
 
-    def context(self, step: int) -> int:
-        """Tokens that all rows attend to in ``step``, the new ones included."""
-        return self.offsets + self.count * (step + 1)
+    def context(self) -> int:
+        """Tokens that all rows attend to at this beat, the new ones included."""
+        return self.offsets + self.count * (self.beat + 1)

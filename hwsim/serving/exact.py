@@ -8,16 +8,17 @@ from hwsim.serving.request import Request
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
+    from hwsim.serving.schedulers.vllm_v1 import VllmV1
 
 
-def schedule_exactly(engine: Engine) -> tuple[int, int, list[tuple[Request, int]], bool]:
+def schedule_exactly(engine: Engine, scheduler: VllmV1) -> tuple[int, int, list[tuple[Request, int]], bool]:
     """Give tokens to the running requests in order, pre-empting where pages lack: O(running), so only when needed.
 
     Returns the decode rows of this step, the tokens they attend to, the prompt chunks, and whether anybody was
     pre-empted (then nobody is admitted).  First come first served takes from the last of the running list; priority
     from the largest (priority, arrival), and a victim that already had tokens in this call gives them back.
     """
-    walk = _Walk(engine)
+    walk = _Walk(engine, scheduler)
     while walk.place < len(walk.order) and walk.budget > 0:
         if not walk.schedule(walk.order[walk.place]):
             break
@@ -27,8 +28,9 @@ def schedule_exactly(engine: Engine) -> tuple[int, int, list[tuple[Request, int]
 class _Walk:
     """The state of one walk through the running list."""
 
-    def __init__(self, engine: Engine) -> None:
+    def __init__(self, engine: Engine, scheduler: VllmV1) -> None:
         self.engine = engine
+        self.scheduler = scheduler
         self.order = list(engine.running)
         self.place = 0
         self.budget = engine.config.max_num_batched_tokens
@@ -69,8 +71,8 @@ class _Walk:
         engine = self.engine
         size = engine.pool.block_size
         if self.is_row(request):
-            return 1, 0 if (request.offset + engine.step) % size else 1
-        tokens = min(engine.limited(request.known - request.computed), self.budget)
+            return 1, 0 if (request.offset + engine.rows.beat) % size else 1
+        tokens = min(self.scheduler.limited(request.known - request.computed), self.budget)
         return tokens, -(-(request.computed + tokens) // size) - request.pages
 
     def _victim(self) -> Request:
@@ -89,20 +91,23 @@ class _Walk:
         self.engine.preempt(victim, given)
 
     def close(self) -> tuple[int, int, list[tuple[Request, int]], bool]:
-        """Sum up; rows that got nothing do everything one step later."""
-        engine, step = self.engine, self.engine.step
+        """Sum up; rows that got nothing do everything one beat later, if others get something."""
+        engine, rows, beat = self.engine, self.engine.rows, self.engine.rows.beat
         chunks = [(r, n) for r, n in self.given.items() if r in self.leaving or not self.is_row(r)]
         decodes = context = 0
+        idle: list[Request] = []
         for request in self.order:
             if request in self.leaving or not self.is_row(request):
                 continue
             if request in self.given:
                 decodes += 1
-                context += request.offset + step + 1
+                context += request.offset + beat + 1
             else:
-                if engine.log is not None:
-                    engine.log.left(request, step)
-                engine.rows.postpone(request)
-                if engine.log is not None:
-                    engine.log.joined(request, step + 1)
+                idle.append(request)
+        for request in idle if decodes else ():
+            if engine.log is not None:
+                engine.log.left(request, beat)
+            rows.postpone(request)
+            if engine.log is not None:
+                engine.log.joined(request, beat + 1, rows.number)
         return decodes, context, chunks, self.preempted

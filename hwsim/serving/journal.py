@@ -19,7 +19,8 @@ class Journal:
 
     A stretch is a run of steps with one batch: its first interval starts at ``start`` (ps of alone time), lasts
     ``first_duration`` subticks, and each following one is longer by ``slope``.  ``waiting`` and ``running`` are as
-    the first call left them, ``free_pages`` as the last did.  Requests are written when they finish.
+    the first call left them, ``free_pages`` as the last did.  ``late_rows`` of the decode rows had been paused before:
+    their first gap stands in ``gaps``, not in the stretch.  Requests are written when they finish.
     """
 
     __slots__ = (
@@ -47,6 +48,7 @@ class Journal:
         "free_pages",
         "cached_pages",
         "bound",
+        "late_rows",
     )
     REQUEST = (
         "index",
@@ -64,7 +66,7 @@ class Journal:
     def __init__(self) -> None:
         self.completed = 0
         self.bounds: dict[str, int] = {}
-        self.gaps: list[int] = []
+        self.gaps: list[tuple[int, int]] = []
         self.others: list[tuple[Request, int]] = []  # rejected requests with their replica
         self.names: dict[int, str] = {}
         self._stretches = bytearray()
@@ -81,6 +83,7 @@ class Journal:
         prefill: int,
         context: int,
         price: StepPrice,
+        late: int = 0,
     ) -> None:
         """A stretch of ``steps`` steps with one batch; its first interval starts at ``start`` and lasts ``first``."""
         pool = engine.pool
@@ -103,6 +106,7 @@ class Journal:
             free,
             free - pool.blank,
             code,
+            late,
         )
 
     def finished(self, replica: int, request: Request) -> None:
@@ -128,9 +132,9 @@ class Journal:
         """A request that is not served, with its reason."""
         self.others.append((request, replica))
 
-    def gap(self, subticks: int) -> None:
-        """An inter-token gap that no stretch tells: the pause of a pre-empted request."""
-        self.gaps.append(subticks)
+    def gap(self, subticks: int, count: int = 1) -> None:
+        """Inter-token gaps that no stretch tells: the pause of a pre-empted request, of rows that prompts held up."""
+        self.gaps.append((subticks, count))
 
     @property
     def stretches(self) -> int:

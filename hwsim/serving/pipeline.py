@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from math import sqrt
 
+FAR = 1 << 120  # beyond any time: a run of 2^62 subticks is only an hour and a quarter
+
 
 class Pipeline:
     """Times of an engine's calls and steps in integer subticks of its alone time.

@@ -25,18 +25,22 @@ class Request:
         "emitted",
         "ends_by_eos",
         "finish",
-        "finish_step",
+        "finish_beat",
         "first_token",
         "holds",
         "index",
-        "join_step",
+        "join_beat",
+        "keeps_kv",
         "known",
         "last_token",
+        "load_order",
+        "load_tokens",
         "max_tokens",
         "offset",
         "output_tokens",
         "pages",
         "preemptions",
+        "prefilled",
         "prefix_block",
         "prefix_ids",
         "priority",
@@ -44,6 +48,7 @@ class Request:
         "prompt_tokens",
         "reason",
         "registered",
+        "remote_tokens",
         "request_id",
         "scheduled",
         "sequence",
@@ -76,16 +81,21 @@ class Request:
         self.prefix_ids = prefix_ids
         self.prefix_block = prefix_block
         self.known = prompt_tokens  # tokens that exist: prompt plus outputs delivered before the last admission
-        self.computed = 0  # tokens whose KV is computed (or being computed); decode rows use offset + step instead
+        self.computed = 0  # tokens whose KV is computed (or being computed); decode rows use offset + beat instead
         self.emitted = 0  # outputs delivered when the request last joined the decode rows
         self.offset = 0
-        self.join_step = -1
-        self.finish_step = -1  # the first step in which the request is no longer a decode row
+        self.join_beat = -1
+        self.finish_beat = -1  # the first beat at which the request is no longer a decode row
         self.sequence = 0  # place in the running list: order of admission
         self.pages = 0
         self.registered = 0  # leading pages that other requests can hit
         self.holds: list[list] | None = None  # [copy, low page, high page] of the registered pages
         self.private: Node | None = None  # what survives of the unshared pages after a pre-emption
+        self.remote_tokens = 0  # leading tokens of the prompt whose KV another place holds and will send
+        self.load_tokens = 0  # how many of them are being, or were, loaded
+        self.load_order = 0
+        self.prefilled = False  # the first output comes along with the KV
+        self.keeps_kv = False  # its pages stay held when it ends, until they are released
         self.cached_tokens = -1
         self.preemptions = 0
         self.was_computed = 0

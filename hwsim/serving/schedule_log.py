@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from hwsim.serving.request import Request
 
 if TYPE_CHECKING:
+    from hwsim.serving.batch import DecodeRows
     from hwsim.serving.engine import Engine
 
 
@@ -25,13 +26,14 @@ class Chunk(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Decode rows of a request in steps ``first <= step < end``; tokens computed before one are ``offset + step``."""
+    """Decode rows of a request at ``first <= beat < end`` of ``batch``; computed before: ``offset + beat`` tokens."""
 
     first: int
     end: int
     request: Request
     sequence: int
     offset: int
+    batch: int
 
 
 class ScheduleLog:
@@ -45,8 +47,9 @@ class ScheduleLog:
         self.chunks: list[Chunk] = []
         self.rows: list[Rows] = []
         self.freed: dict[int, int] = {}  # pages that came free before this step, inside a stretch
+        self.spans: list[tuple[int, int, int, int]] = []  # first step, steps, batch, first beat: when rows had a turn
         self._hits: dict[Request, tuple[int, int]] = {}
-        self._open: dict[Request, int] = {}
+        self._open: dict[Request, tuple[int, int]] = {}
 
     # -- what the engine reports ---------------------------------------------------------------------------------
 
@@ -60,15 +63,20 @@ class ScheduleLog:
         chunk = Chunk(step, request, request.sequence, tokens, cached if at == step else 0, request.pages)
         self.chunks.append(chunk)
 
-    def joined(self, request: Request, step: int) -> None:
-        """``request`` is a decode row from ``step`` on."""
-        self._open[request] = step
+    def ran(self, step: int, steps: int, rows: DecodeRows, decodes: int) -> None:
+        """``steps`` steps from ``step`` on were executed; ``rows`` had their turn in them if there are ``decodes``."""
+        if decodes:
+            self.spans.append((step, steps, rows.number, rows.beat))
 
-    def left(self, request: Request, step: int) -> None:
-        """``request`` is no decode row in ``step`` and after."""
-        first = self._open.pop(request)
-        if step > first:
-            self.rows.append(Rows(first, step, request, request.sequence, request.offset))
+    def joined(self, request: Request, beat: int, batch: int = 0) -> None:
+        """``request`` is a decode row of a batch from ``beat`` on."""
+        self._open[request] = (beat, batch)
+
+    def left(self, request: Request, beat: int) -> None:
+        """``request`` is no decode row at ``beat`` and after."""
+        first, batch = self._open.pop(request)
+        if beat > first:
+            self.rows.append(Rows(first, beat, request, request.sequence, request.offset, batch))
 
     # -- what a reader asks --------------------------------------------------------------------------------------
 
@@ -96,13 +104,24 @@ class ScheduleLog:
             if low <= chunk.step < high:
                 row = (chunk.sequence, _name(chunk.request), chunk.tokens, chunk.cached, chunk.pages, 0)
                 schedule[chunk.step].append(row)
+        turns = self._turns(low, high)
         for rows in self.rows:
-            name = _name(rows.request)
-            for step in range(max(rows.first, low), min(rows.end, high)):
-                computed = rows.offset + step
-                taken = 0 if computed % size else 1
-                schedule[step].append((rows.sequence, name, 1, 0, -(-(computed + 1) // size), taken))
+            name, turn = _name(rows.request), turns.get(rows.batch, {})
+            for beat in range(rows.first, rows.end) if turn else ():
+                if beat in turn:
+                    computed = rows.offset + beat
+                    taken = 0 if computed % size else 1
+                    schedule[turn[beat]].append((rows.sequence, name, 1, 0, -(-(computed + 1) // size), taken))
         return schedule
+
+    def _turns(self, low: int, high: int) -> dict[int, dict[int, int]]:
+        """batch -> beat -> step, for the steps ``low <= step < high``."""
+        turns: dict[int, dict[int, int]] = {}
+        for first, steps, batch, beat in self.spans:
+            turn = turns.setdefault(batch, {})
+            for step in range(max(first, low), min(first + steps, high)):
+                turn[beat + step - first] = step
+        return turns
 
     def _free(self, first: int, steps: int, free: int, schedule: dict[int, list[tuple]]) -> list[int]:
         """Free pages after each call of a stretch, from those after its last."""

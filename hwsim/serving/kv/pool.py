@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from hwsim.serving.kv.runs import Copy, Node, Run
 from hwsim.serving.request import Request
@@ -15,6 +16,8 @@ class PagePool:
     followed by a queue of runs that still hold cached content, least recently released first.  Page 0 is the null
     block, so ``usable = num_gpu_blocks - 1``.  Every operation costs O(runs touched), never O(pages).
 
+    ``on_evict(node, low, high)``, where given, hears of every content that is lost (to write it to a tier, say).
+
     Laws: ``free + held == usable`` and ``cached == free - blank`` (cached pages are free pages with content).
     Source of the rules: vLLM 0.33 ``v1/core/block_pool.py`` and ``kv_cache_manager.py`` as described in its docs.
     """
@@ -26,6 +29,7 @@ class PagePool:
         "evicted",
         "free",
         "index",
+        "on_evict",
         "queue",
         "tail",
         "unhashed_first",
@@ -50,6 +54,7 @@ class PagePool:
         self.queue: OrderedDict[Run, None] = OrderedDict()
         self.tail: Run | None = None  # the last run of the queue, if nobody can ask for its pages again
         self.evicted = 0
+        self.on_evict: Callable[[Node, int, int], None] | None = None  # node, low, high: pages that lose their content
 
     @property
     def held(self) -> int:
@@ -78,10 +83,14 @@ class PagePool:
             size = run.hi - run.lo
             if size > pages:
                 run.hi -= pages
+                if self.on_evict is not None and run.copy is not None:
+                    self.on_evict(run.copy.node, run.hi, run.hi + pages)
                 return
             pages -= size
             del queue[run]
             if run.copy is not None:
+                if self.on_evict is not None:
+                    self.on_evict(run.copy.node, run.lo, run.hi)
                 self._forget(run)
             elif run is self.tail:
                 self.tail = None
