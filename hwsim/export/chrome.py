@@ -11,14 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.export._format import Format, Run
+from hwsim.export._graph_timeline import tasks
 from hwsim.export._timeline import Slice, lanes, samples, stretches
+from hwsim.metrics.graph_summary import is_graph
 
 
 def events(run: Run) -> Iterator[dict[str, Any]]:
     """All events of a run, names of processes and threads where they first appear."""
     threads: dict[tuple[int, str], int] = {}
-    steps, name = run.table("steps"), run.summary["name"]
-    for item in (*stretches(steps), *lanes(run.table("requests"))):
+    name = run.summary["name"]
+    graph = is_graph(run.summary)
+    items = tasks(run.table("spans")) if graph else (*stretches(run.table("steps")), *lanes(run.table("requests")))
+    for item in items:
         key = (item.process, item.track)
         if key not in threads:
             if not any(process == item.process for process, _ in threads):
@@ -30,7 +34,7 @@ def events(run: Run) -> Iterator[dict[str, Any]]:
                 "args": {"sort_index": threads[key]},
             }
         yield from _complete(item, threads[key])
-    for process, counter, time, value in samples(steps):
+    for process, counter, time, value in () if graph else samples(run.table("steps")):
         yield {"ph": "C", "pid": process, "name": counter, "ts": time / 1000, "args": {counter: value}}
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import BinaryIO
 
 from hwsim.export._format import Format, Run
+from hwsim.export._graph_timeline import tasks
 from hwsim.export._protobuf import double, message, number, text
 from hwsim.export._timeline import Slice, lanes, samples, stretches
+from hwsim.metrics.graph_summary import is_graph
 
 PACKET = 1  # Trace
 TIMESTAMP, TRACK_EVENT, INTERNED, FLAGS, SEQUENCE, DESCRIPTOR = 8, 11, 12, 13, 10, 60  # TracePacket
@@ -84,6 +86,12 @@ class TraceFile:
 
 
 def _render(run: Run, path: Path) -> None:
+    if is_graph(run.summary):
+        with path.open("wb") as file:
+            trace = TraceFile(file, str(run.summary["name"]))
+            for item in tasks(run.table("spans")):
+                trace.slice(item)
+        return
     steps, requests = run.table("steps"), run.table("requests")
     with path.open("wb") as file:
         trace = TraceFile(file, str(run.summary["name"]))

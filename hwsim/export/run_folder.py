@@ -61,7 +61,8 @@ def write_run_folder(
             write_parquet(fresh / f"{name}.parquet", table)
         from hwsim.export.vllm import document
 
-        _write_json(fresh / "vllm.json", document(summary, manifest, tables))
+        if "requests" in summary:  # a task graph serves nobody
+            _write_json(fresh / "vllm.json", document(summary, manifest, tables))
         if report_html is not None:
             _write_text(fresh / "report.html", report_html)
     if target.parent.name == "runs":

@@ -32,6 +32,8 @@ class Check:
         facts = self.facts
         if facts.get("not_built"):
             return [f"{self.name}: valid; not built yet: {', '.join(facts['not_built'])}"]
+        if "graph" in facts:
+            return [f"{self.name}: valid, a task graph", *[f"  {line}" for line in facts["lines"]]]
         out = [f"{self.name}: valid, engine {facts['engine']}"]
         if "memory" not in facts:
             return [*out, "  constant cost: no machine to check against"]
@@ -54,6 +56,10 @@ class Check:
 
 def check(scenario: Scenario) -> Check:
     """Resolve a scenario as far as it can be; ``ScenarioError`` and ``FitError`` as ``run`` would raise them."""
+    if scenario.spec.graph is not None:
+        from hwsim.scenario.graph.run import graph_facts
+
+        return Check(scenario.name, graph_facts(scenario))
     try:
         found = machine(scenario)
     except ScenarioError as error:

@@ -48,12 +48,24 @@ class Result:
 
     def screen(self) -> Any:
         """The one-screen table for a terminal."""
+        from hwsim.metrics.graph_summary import is_graph
+
+        if is_graph(self.summary):
+            from hwsim.view.graph_screen import graph_screen
+
+            return graph_screen(self.summary)
         from hwsim.view.screen import screen
 
         return screen(self.summary)
 
     def report(self) -> str:
         """The self-contained HTML report."""
+        from hwsim.metrics.graph_summary import is_graph
+
+        if is_graph(self.summary):
+            from hwsim.view.graph_report import graph_html
+
+            return graph_html(self.summary, self._tables, self.resolved_yaml, self.manifest)
         from hwsim.view.report import report_html
 
         return report_html(self.summary, self._tables, self.resolved_yaml, self.manifest)

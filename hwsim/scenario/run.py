@@ -34,6 +34,10 @@ def run(
     """
     if record not in RECORDS:
         raise ScenarioError.of("unknown record", got=record, expected="one of " + ", ".join(RECORDS))
+    if scenario.spec.graph is not None:
+        from hwsim.scenario.graph.run import run_graph
+
+        return run_graph(scenario, seed=seed, record=record, progress=progress)
     from hwsim.metrics.summary import misses, summary
     from hwsim.scenario.build import build
     from hwsim.scenario.facts import run_facts, run_tables

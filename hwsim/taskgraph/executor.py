@@ -135,8 +135,7 @@ class Executor:
                     pending += 1
                     before.next = [*(before.next or ()), task]
                 other.last = task
-        if block.segment.repeats:
-            block.tasks.append(task)
+        block.tasks.append(task)
         task.pending = pending
         if not pending:
             task.reason = "start"

@@ -15,6 +15,7 @@ from hwsim.kernel.activity import Activity
 from hwsim.kernel.bundle import Bundle, Component
 from hwsim.kernel.clock import Timer
 from hwsim.taskgraph.task import ENDED, RUNNING, SHARING, WAITING
+from hwsim.units import seconds
 
 if TYPE_CHECKING:
     from hwsim.taskgraph.executor import Executor
@@ -26,12 +27,12 @@ RUN = 32
 
 
 class Folding:
-    """Looks for steady states of one executor; ``folds`` lists ``(segment, first block, blocks, ticks)`` skipped."""
+    """Looks for steady states of one executor; ``folds`` lists what was jumped over."""
 
     def __init__(self, executor: Executor) -> None:
         self.executor = executor
         self.seen: dict[Any, tuple[int, int, dict[str, Any]]] = {}
-        self.folds: list[tuple[str, int, int, int]] = []
+        self.folds: list[dict[str, Any]] = []
 
     def begin(self, segment: Segment) -> None:
         """Another segment is about to be issued."""
@@ -64,7 +65,16 @@ class Folding:
             self._jump(times * (now - then))
             self._multiply(totals, times)
             executor.position += times * period
-            self.folds.append((segment.name, position, times * period, times * (now - then)))
+            self.folds.append(
+                {
+                    "segment": segment.name,
+                    "at_s": seconds(now),
+                    "period_blocks": period,
+                    "period_s": seconds(now - then),
+                    "skipped_blocks": times * period,
+                    "skipped_s": seconds(times * (now - then)),
+                }
+            )
             self.seen = {}
 
     # -- the state -----------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     from hwsim.taskgraph.executor import Executor
+    from hwsim.taskgraph.task import Task
 
 Body: TypeAlias = "Callable[[Executor, int], object]"
 
@@ -43,4 +44,4 @@ class Block:
         self.segment = segment
         self.index = index
         self.left = 0
-        self.tasks: list = []  # kept only where a steady state is looked for
+        self.tasks: list[Task] = []

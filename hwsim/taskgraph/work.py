@@ -17,7 +17,8 @@ class Work:
     """``fixed`` ticks that nothing stretches, then ``phases`` one after the other.
 
     ``kind`` is one of ``KINDS``.  ``flop`` and ``size`` (bytes) are what the work is worth to whoever asks for TFLOP/s
-    or bytes moved; the phases say what it takes of capacities.  ``bound`` names what its time alone is limited by
+    or bytes moved (from and to the places of ``route``); the
+    phases say what it takes of capacities.  ``bound`` names what its time alone is limited by
     (``""``: its own latency).  ``count`` is the number of tasks of this work that have ended.
     """
 
@@ -32,6 +33,7 @@ class Work:
         "name",
         "phases",
         "quiet",
+        "route",
         "size",
         "ticks",
     )
@@ -46,6 +48,7 @@ class Work:
         flop: float = 0,
         size: float = 0,
         bound: str | None = None,
+        route: tuple[str, str] | tuple[()] = (),
     ) -> None:
         if kind not in KINDS:
             raise ValueError(f"work {name}: unknown kind {kind}, expected one of {', '.join(KINDS)}")
@@ -57,6 +60,7 @@ class Work:
         self.phases = tuple(phases)
         self.flop = flop
         self.size = size
+        self.route = route
         self.ticks = fixed + sum([phase.ticks for phase in self.phases])
         self.bound = _slowest(self.phases) if bound is None else bound
         self.count = 0

@@ -8,9 +8,10 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hwsim.scenario.schema.goals import Claim, Condition, Slo, Study, Unscored
+from hwsim.scenario.schema.graph import Graph
 from hwsim.scenario.schema.hardware import System
 from hwsim.scenario.schema.model import ModelChoice
-from hwsim.scenario.schema.quantity import Name, Raw, Reader, Text
+from hwsim.scenario.schema.quantity import Name, Reader, Text
 from hwsim.scenario.schema.record import Record
 from hwsim.scenario.schema.serve import Cost, Serve
 from hwsim.scenario.schema.short import Short
@@ -44,7 +45,7 @@ class Job(Record):
     model: Annotated[ModelChoice, Short("like")] | None = None
     serve: Serve | None = None
     train: Train | None = None
-    graph: dict[str, Raw] | None = None
+    graph: Graph | None = None
     workload: Workload | None = None
     cost: Cost | None = None
     slo: Slo | None = None
