@@ -193,12 +193,11 @@ def trace_statistics(name: str) -> str:
     """The statistics of a trace, by name or as a file."""
     import yaml
 
-    from hwsim.workload.statistics import statistics
     from hwsim.workload.trace import Trace, locate
 
     path = Path(name) if Path(name).is_file() else locate(name, Path.cwd())
     trace = Trace(path)
-    facts = {"trace": str(path), "format": trace.format, **statistics(trace.requests({}))}
+    facts = {"trace": str(path), "format": trace.format, **trace.statistics()}
     return yaml.safe_dump(_rounded(facts), sort_keys=False).rstrip()
 
 

@@ -49,7 +49,7 @@ class Simulation:
         self.pricer = _pricer(scenario, machine)
         self.room = machine.room
         self.gpu_memory = _gpu_memory(machine, self.clock)
-        self.warnings: list[str] = list(getattr(workload, "warnings", []))
+        self.warnings = workload.warnings  # it grows while a trace is read
         self.resolved = scenario.filled(_filled(machine), f"engine {machine.profile.name}")
         self.sources = _sources(machine)
         requests = _counted(_requests(workload, seed), workload.total, progress)

@@ -10,66 +10,98 @@ import numpy as np
 from hwsim.units import TICKS_PER_SECOND
 from hwsim.workload.requests import Requests
 
+PERCENTS = (1, 5, 10, 25, 50, 75, 90, 95, 99)
 
-def statistics(chunks: Iterable[Requests]) -> dict[str, Any]:
-    """Figures of all requests together.
+
+def statistics(chunks: Iterable[Requests], *, timed: bool = True) -> dict[str, Any]:
+    """Figures of all requests together; those of times are None where the trace tells none.
 
     ``gap_cv``: standard deviation over mean of the gaps between arrivals (1 for Poisson); ``dispersion_Ns``:
-    variance over mean of the counts in windows of N seconds; ``prefix_hit_ratio``: share of prefix blocks seen
-    before.
+    variance over mean of the counts in whole windows of N seconds; ``peak_over_mean_60s``: of those counts;
+    ``rank_correlation``: Spearman's, of prompt and answer lengths; ``prefix_hit_ratio``: share of prefix ids seen
+    before in the same place, ``prefix_hit_tokens``: the same in prompt tokens, under a cache without bounds.
     """
     parts = list(chunks)
     arrival = np.concatenate([part.arrival for part in parts]) / TICKS_PER_SECOND
-    count = len(arrival)
-    span = float(arrival[-1] - arrival[0]) if count else 0.0
-    gaps = np.diff(arrival)
-    out: dict[str, Any] = {
-        "requests": count,
-        "span_s": span,
-        "rate_per_s": (count - 1) / span if span else None,
-        "gap_cv": float(gaps.std() / gaps.mean()) if count > 1 and gaps.mean() else None,
-        "dispersion_1s": _dispersion(arrival, span, 1.0),
-        "dispersion_60s": _dispersion(arrival, span, 60.0),
-        "input_tokens": _lengths(np.concatenate([part.input_tokens for part in parts])),
-        "output_tokens": _lengths(np.concatenate([part.output_tokens for part in parts])),
-    }
-    hits = _prefix_hits(parts)
-    if hits is not None:
-        out["prefix_hit_ratio"] = hits
+    prompts = np.concatenate([part.input_tokens for part in parts])
+    outputs = np.concatenate([part.output_tokens for part in parts])
+    out: dict[str, Any] = {"requests": len(arrival)}
+    out |= _times(arrival) if timed else dict.fromkeys(_times(np.zeros(0)))
+    out["input_tokens"] = _lengths(prompts)
+    out["output_tokens"] = _lengths(outputs)
+    out["rank_correlation"] = rank_correlation(prompts, outputs)
+    out |= _prefix_hits(parts, int(prompts.sum()))
     return out
 
 
-def _lengths(values: np.ndarray) -> dict[str, float]:
-    points = np.percentile(values, [50, 90, 99])
+def _times(arrival: np.ndarray) -> dict[str, float | None]:
+    count = len(arrival)
+    span = float(arrival[-1] - arrival[0]) if count else 0.0
+    gaps = np.diff(arrival)
+    minutes = _counts(arrival, span, 60.0)
     return {
-        "mean": float(values.mean()),
-        "p50": float(points[0]),
-        "p90": float(points[1]),
-        "p99": float(points[2]),
-        "max": int(values.max()),
+        "span_s": span,
+        "rate_per_s": (count - 1) / span if span else None,
+        "gap_cv": float(gaps.std() / gaps.mean()) if count > 1 and gaps.mean() else None,
+        "dispersion_1s": dispersion(arrival, 1.0),
+        "dispersion_60s": dispersion(arrival, 60.0),
+        "peak_over_mean_60s": float(minutes.max() / minutes.mean()) if minutes is not None else None,
     }
 
 
-def _dispersion(arrival: np.ndarray, span: float, window: float) -> float | None:
+def _lengths(values: np.ndarray) -> dict[str, float]:
+    points = np.percentile(values, PERCENTS)
+    return {
+        "mean": float(values.mean()),
+        "std": float(values.std()),
+        "min": int(values.min()),
+        **{f"p{percent}": float(point) for percent, point in zip(PERCENTS, points, strict=True)},
+        "max": int(values.max()),
+        "total": int(values.sum()),
+    }
+
+
+def dispersion(arrival: np.ndarray, window: float) -> float | None:
+    """Variance over mean of the counts in whole windows (s); None with fewer than two of them."""
+    counts = _counts(arrival, float(arrival[-1] - arrival[0]) if len(arrival) else 0.0, window)
+    return float(counts.var() / counts.mean()) if counts is not None else None
+
+
+def _counts(arrival: np.ndarray, span: float, window: float) -> np.ndarray | None:
     """Over whole windows only."""
     windows = int(span // window)
     if windows < 2:
         return None
-    counts = np.bincount((arrival // window).astype(np.int64), minlength=windows)[:windows]
-    return float(counts.var() / counts.mean()) if counts.mean() else None
+    counts = np.bincount(((arrival - arrival[0]) // window).astype(np.int64), minlength=windows)[:windows]
+    return counts if counts.mean() else None
 
 
-def _prefix_hits(parts: list[Requests]) -> float | None:
+def rank_correlation(one: np.ndarray, two: np.ndarray) -> float | None:
+    """Spearman's: the correlation of mean ranks; None where a column does not vary."""
+    ranks = []
+    for values in (one, two):
+        _, places, counts = np.unique(values, return_inverse=True, return_counts=True)
+        ranks.append((np.cumsum(counts) - (counts - 1) / 2)[places])
+    first, second = (rank - rank.mean() for rank in ranks)
+    norm = float(np.sqrt((first * first).sum() * (second * second).sum()))
+    return float((first * second).sum()) / norm if norm else None
+
+
+def _prefix_hits(parts: list[Requests], prompt_tokens: int) -> dict[str, float]:
+    """A hit is an id seen before at the end of the same ids; its tokens are those of its block within the prompt."""
     seen: set[int] = set()
-    blocks = hits = 0
+    blocks = hits = tokens = 0
     for part in parts:
-        for ids in part.prefix_ids or ():
-            chain = 0
+        prompts = part.input_tokens.tolist()
+        for place, ids in enumerate(part.prefix_ids or ()):
+            chain = found = 0
             for key in ids:
                 chain = hash((chain, key))
-                blocks += 1
                 if chain in seen:
-                    hits += 1
+                    found += 1
                 else:
                     seen.add(chain)
-    return hits / blocks if blocks else None
+            blocks += len(ids)
+            hits += found
+            tokens += min(found * part.prefix_block, prompts[place])
+    return {"prefix_hit_ratio": hits / blocks, "prefix_hit_tokens": tokens / prompt_tokens} if blocks else {}

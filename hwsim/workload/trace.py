@@ -1,12 +1,10 @@
-"""A request trace on disk: found by name, opened plain or gzipped, read line by line, sliced and scaled."""
+"""A request trace on disk: its format told from its first lines, its rows streamed, checked, sliced and scaled."""
 
 from __future__ import annotations
 
-import gzip
-import io
-import os
-import zlib
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,17 +14,19 @@ from hwsim.errors import Problem, ScenarioError, nearest
 from hwsim.part import Parts
 from hwsim.units import TICKS_PER_SECOND, parse
 from hwsim.workload.requests import CHUNK, Requests
+from hwsim.workload.trace_file import ENDINGS, BadRow, head_of, items_of, lines_of, locate
 
-ENDINGS = ("", ".csv", ".csv.gz", ".jsonl", ".jsonl.gz", ".parquet")
-LONGEST_LINE = 4_000_000
+__all__ = ["ENDINGS", "BadRow", "Remark", "Row", "Trace", "items_of", "lines_of", "locate", "moment", "whole"]
+
 MOST_PROBLEMS = 20
+LATEST = 9_000_000 * TICKS_PER_SECOND  # 64-bit picoseconds hold 106 days
 FORMATS = Parts("hwsim.workload.traces")
 
 
 class Row(NamedTuple):
-    """One request as a trace tells it: arrival in ticks of the trace's own clock, lengths in tokens."""
+    """One request as a trace tells it: arrival in ticks of its own clock (None: not told), lengths in tokens."""
 
-    arrival: int
+    arrival: int | None
     input_tokens: int
     output_tokens: int
     max_tokens: int | None = None
@@ -37,79 +37,44 @@ class Row(NamedTuple):
     request_id: str | None = None
 
 
-class BadRow(ValueError):
-    """A line that is no request: ``what``, ``got`` and ``expected`` for the message."""
+class Remark(NamedTuple):
+    """Something about a line that is no error, such as a request that failed when the trace was taken; counted."""
 
-    def __init__(self, what: str, got: object = "", expected: str = "") -> None:
-        super().__init__(what)
-        self.what, self.got, self.expected = what, str(got)[:80], expected
-
-
-def locate(name: str, folder: Path) -> Path:
-    """The file that ``trace: name`` means: in the folders of ``HWSIM_DATA`` (and their ``traces/``), then beside."""
-    folders = [Path(entry) for entry in os.environ.get("HWSIM_DATA", "").split(os.pathsep) if entry]
-    places = [place for entry in folders for place in (entry, entry / "traces")] + [folder]
-    for place in places:
-        for ending in ENDINGS:
-            path = place / f"{name}{ending}"
-            if path.is_file():
-                return path
-    known = sorted({_stem(path) for place in places if place.is_dir() for path in place.iterdir() if path.is_file()})
-    searched = ", ".join(str(place) for place in places)
-    raise ScenarioError.of(
-        "trace not found",
-        where="workload.trace",
-        got=name,
-        expected=f"a file in {searched} (folders of traces are named by HWSIM_DATA)",
-        nearest=nearest(name, known),
-    )
-
-
-def _stem(path: Path) -> str:
-    name = path.name
-    for ending in sorted(ENDINGS, key=len, reverse=True):
-        if ending and name.endswith(ending):
-            return name.removesuffix(ending)
-    return name
-
-
-def lines_of(path: Path) -> Iterator[tuple[int, str]]:
-    """Numbered lines of a plain or gzipped text file, bounded in length; damaged files are named."""
-    number = 0
-    try:
-        with path.open("rb") as raw:
-            zipped = raw.read(2) == b"\x1f\x8b"
-            raw.seek(0)
-            stream: Any = gzip.GzipFile(fileobj=raw) if zipped else raw
-            with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as text:
-                while line := text.readline(LONGEST_LINE):
-                    number += 1
-                    if len(line) >= LONGEST_LINE:
-                        raise ScenarioError.of("line too long", where=f"{path}:{number}", expected="under 4 MB a line")
-                    yield number, line
-    except (OSError, EOFError, UnicodeDecodeError, zlib.error) as error:
-        raise ScenarioError.of("cannot read the trace", where=f"{path}:{number + 1}", got=str(error)[:120]) from error
+    text: str
 
 
 class Trace:
     """A trace file with its format; ``requests`` streams it as chunks.
 
     Slices: ``from``/``until`` in seconds of the trace's own clock (from its first row), ``skip`` and ``first`` by
-    count; ``rate_scale`` divides times; the first request of the slice arrives at 0.
+    count; ``rate_scale`` divides times; the first request of the slice arrives at 0.  ``remarks`` counts what was
+    left out or estimated, once the rows have been read.
     """
 
     def __init__(self, path: Path, format: str | None = None) -> None:
         self.path = path
         self.format = format or detect(path)
         self.reader = FORMATS.get(self.format)
+        self.remarks: Counter[str] = Counter()
 
     def rows(self) -> Iterator[Row]:
-        """All requests; up to twenty bad lines are collected before the error is raised."""
+        """All requests in order of arrival; up to twenty bad lines are collected before the error is raised."""
+        if getattr(self.reader, "UNORDERED", False):
+            # Result files list requests as they ended: all of them are read, then put in order.
+            yield from sorted(self._rows(ordered=False), key=lambda row: row.arrival or 0)
+        else:
+            yield from self._rows(ordered=True)
+
+    def _rows(self, *, ordered: bool) -> Iterator[Row]:
         problems: list[Problem] = []
+        self.remarks.clear()
         last = -1
         count = 0
         for number, row in self.reader.rows(self.path):
-            if isinstance(row, Row) and row.arrival < last:
+            if isinstance(row, Remark):
+                self.remarks[row.text] += 1
+                continue
+            if ordered and isinstance(row, Row) and row.arrival is not None and row.arrival < last:
                 row = BadRow(
                     "time goes backwards",
                     f"{row.arrival / TICKS_PER_SECOND:g} s after {last / TICKS_PER_SECOND:g} s",
@@ -120,19 +85,33 @@ class Trace:
                 if len(problems) >= MOST_PROBLEMS:
                     break
                 continue
-            last = row.arrival
+            last = last if row.arrival is None else row.arrival
             count += 1
             if not problems:
                 yield row
         if problems:
             raise ScenarioError(problems)
         if not count:
-            raise ScenarioError.of("the trace has no requests", where=str(self.path), expected="at least one row")
+            left = "; ".join(f"{number:,} {text}" for text, number in self.remarks.items())
+            raise ScenarioError.of(
+                "the trace has no requests", where=str(self.path), got=left, expected="at least one row"
+            )
 
-    def sliced(self, spec: Mapping[str, Any]) -> Iterator[Row]:
-        """The rows that the slice of ``spec`` keeps, first arrival at 0, times divided by ``rate_scale``."""
-        begin = _ticks(spec.get("from"), 0)
-        end = _ticks(spec.get("until"), 1 << 62)
+    def statistics(self) -> dict[str, Any]:
+        """The figures of the whole trace (:func:`hwsim.workload.statistics.statistics`), and what it left out."""
+        from hwsim.workload.statistics import statistics
+
+        timed = next(self.rows()).arrival is not None
+        found = statistics(self.requests({}, timed=timed), timed=timed)
+        return {**found, "remarks": {text: count for text, count in sorted(self.remarks.items())}}
+
+    def sliced(self, spec: Mapping[str, Any], *, timed: bool = True) -> Iterator[Row]:
+        """The rows that the slice of ``spec`` keeps, first arrival at 0, times divided by ``rate_scale``.
+
+        With ``timed=False`` the caller needs no times: a trace without any is taken as it stands.
+        """
+        begin, end = _ticks(spec.get("from"), 0), _ticks(spec.get("until"), 10**30)
+        timed = timed or begin > 0 or end < 10**30
         skip = int(parse(spec["skip"], "count")) if spec.get("skip") is not None else 0
         limits = [int(parse(spec[name], "count")) for name in ("first", "requests") if spec.get(name) is not None]
         scale = float(parse(spec["rate_scale"], "number")) if spec.get("rate_scale") is not None else 1.0
@@ -140,8 +119,11 @@ class Trace:
         origin = zero = None
         taken = 0
         for row in self.rows():
-            origin = row.arrival if origin is None else origin
-            time = row.arrival - origin
+            if row.arrival is None and timed:
+                raise self._untimed()
+            arrival = row.arrival or 0
+            origin = arrival if origin is None else origin
+            time = arrival - origin
             if time < begin:
                 continue
             if time >= end or taken >= most:
@@ -151,12 +133,24 @@ class Trace:
                 continue
             zero = time if zero is None else zero
             taken += 1
-            yield row._replace(arrival=time - zero if scale == 1.0 else round((time - zero) / scale))
+            time = time - zero if scale == 1.0 else round((time - zero) / scale)
+            if time > LATEST:
+                raise ScenarioError.of(
+                    "the trace is longer than 104 days", where=str(self.path), expected="until, first or rate_scale"
+                )
+            yield row._replace(arrival=time)
 
-    def requests(self, spec: Mapping[str, Any]) -> Iterator[Requests]:
+    def _untimed(self) -> ScenarioError:
+        return ScenarioError.of(
+            "the trace tells lengths, but not when requests arrive",
+            where=str(self.path),
+            expected="arrivals beside it, such as {kind: poisson, rate: 10 /s}",
+        )
+
+    def requests(self, spec: Mapping[str, Any], *, timed: bool = True) -> Iterator[Requests]:
         """The slice as chunks of columns."""
         batch: list[Row] = []
-        for row in self.sliced(spec):
+        for row in self.sliced(spec, timed=timed):
             batch.append(row)
             if len(batch) == CHUNK:
                 yield columns(batch)
@@ -190,19 +184,59 @@ def _ticks(value: Any, default: int) -> int:
 
 
 def detect(path: Path) -> str:
-    """The format of a file, from its first line; ``ScenarioError`` lists the known ones."""
+    """The format of a file, from its first lines; ``ScenarioError`` lists the known ones."""
     if path.suffix == ".parquet":
         return "hwsim"
-    head = next((line for _, line in lines_of(path)), "")
+    head = head_of(path)
     for name in FORMATS.names():
         if FORMATS.get(name).matches(head):
             return name
+    next(lines_of(path), None)  # says so if the first line has no end
     raise ScenarioError.of(
         "unknown trace format",
         where=f"{path}:1",
-        got=head.strip()[:80],
+        got=first_line(head)[:80],
         expected="format: " + ", ".join(FORMATS.names()),
     )
+
+
+def first_line(head: str) -> str:
+    """The first line that says anything."""
+    return head.lstrip().partition("\n")[0].strip()
+
+
+def cells_of(head: str) -> list[str]:
+    """The cells of a CSV header, quotes and white space apart."""
+    return [cell.strip().strip('"').strip() for cell in first_line(head).split(",")]
+
+
+def columns_at(
+    header: list[str], names: Mapping[str, tuple[str, ...]], *, optional: tuple[str, ...] = ()
+) -> dict[str, int]:
+    """Where each needed column stands, by any of its names; :class:`BadRow` names the one that is missing."""
+    folded = {cell.casefold(): place for place, cell in reversed(list(enumerate(header)))}
+    found: dict[str, int] = {}
+    for key, spellings in names.items():
+        place = next((folded[name.casefold()] for name in spellings if name.casefold() in folded), None)
+        if place is not None:
+            found[key] = place
+        elif key not in optional:
+            near = nearest(spellings[0], header)
+            raise BadRow(
+                f"column {spellings[0]} is missing", ",".join(header), spellings[0] + (f" ({near}?)" if near else "")
+            )
+    return found
+
+
+def moment(value: object, name: str, *, unit: int = TICKS_PER_SECOND, words: str = "seconds") -> int:
+    """A time of the trace's clock in ticks, exactly as written; ``unit`` ticks each."""
+    try:
+        number = Decimal(str(value).strip())
+    except InvalidOperation:
+        raise BadRow(f"{name} is no number", value, words) from None
+    if isinstance(value, bool) or not number.is_finite() or number < 0 or number * unit > 10**30:
+        raise BadRow(f"{name} is out of range", value, f"{words} from 0")
+    return int((number * unit).to_integral_value())
 
 
 def whole(text: object, name: str, least: int = 1) -> int:
@@ -210,8 +244,9 @@ def whole(text: object, name: str, least: int = 1) -> int:
     if isinstance(text, bool) or text is None:
         raise BadRow(f"{name} is missing or no number", text, "a whole number")
     try:
-        value = int(text) if isinstance(text, (int, str)) else int(str(text))
-    except ValueError:
+        value = int(text) if isinstance(text, (int, str)) or (isinstance(text, float) and text == text // 1) else None
+        value = int(str(text)) if value is None else value
+    except (ValueError, OverflowError):
         raise BadRow(f"{name} is no whole number", text, f"a whole number of at least {least}") from None
     if value < least or value > 1 << 40:
         raise BadRow(f"{name} is out of range", text, f"a whole number of at least {least}")

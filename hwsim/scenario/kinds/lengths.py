@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hwsim.scenario.schema.quantity import Numbers, Positive, Text, Tokens
+from hwsim.scenario.schema.quantity import Numbers, Positive, Shares, Text, Tokens
 from hwsim.scenario.schema.record import Kind
 
 
@@ -36,12 +36,13 @@ class Uniform(Kind):
 
 
 class Empirical(Kind):
-    """Lengths drawn from given values (with weights), from quantiles, or from a file with one value per line."""
+    """Lengths from values (with weights), quantiles (evenly spaced, or at ``probabilities``) or a file of values."""
 
     kind: Literal["empirical"]
     values: Numbers | None = None
     weights: Numbers | None = None
     quantiles: Numbers | None = None
+    probabilities: Shares | None = None
     file: Text | None = None
     column: Text | None = None
 

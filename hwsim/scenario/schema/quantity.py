@@ -163,6 +163,25 @@ def _numbers(value: Any) -> list[float]:
     return [float(parse(item, "number")) for item in value]
 
 
+def _shares(value: Any) -> list[float]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{_brief(value)} is not a list of shares; expected [0, 50 %, 1]")
+    return [float(parse(item, "share")) for item in value]
+
+
+def _rates(value: Any) -> list[float]:
+    if not isinstance(value, list) or not value:
+        raise ValueError(f"{_brief(value)} is not a list of rates; expected [5 /s, 20 /s, 5 /s]")
+    return [float(parse(item, "1/s")) for item in value]
+
+
+def _correlation(value: Any) -> float:
+    number = float(parse(value, "number", negative=True))
+    if not -1 <= number <= 1:
+        raise ValueError(f"{value} is no correlation; expected a number from -1 to 1")
+    return number
+
+
 Text = Annotated[str, Reader(_text, {"type": ["string", "number"]})]
 Name = Annotated[str, Reader(_name, {"type": "string", "pattern": _NAME.pattern})]
 At = Annotated[str, Reader(_at, {"type": "string", "description": "group[/device[slice]], such as fast/gpu[0:4]"})]
@@ -177,6 +196,9 @@ FlagOrSizes = Annotated[
     Reader(_flag_or_sizes, {"anyOf": [{"type": "boolean"}, {"type": "array", "items": {"type": "integer"}}]}),
 ]
 Numbers = Annotated[list[float], Reader(_numbers, {"type": "array", "items": {"type": "number"}})]
+Shares = Annotated[list[float], Reader(_shares, {"type": "array", "items": {"type": ["number", "string"]}})]
+Rates = Annotated[list[float], Reader(_rates, {"type": "array", "items": {"type": "string"}})]
+Correlation = Annotated[float, Reader(_correlation, {"type": "number", "minimum": -1, "maximum": 1})]
 Wholes = Annotated[list[int], Reader(_whole_list, {"type": "array", "items": {"type": "integer"}})]
 
 Count = Annotated[int, Quantity("count", least=1)]

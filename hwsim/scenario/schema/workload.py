@@ -8,12 +8,15 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hwsim.scenario.schema.quantity import (
+    Correlation,
     Count,
     Count0,
     Duration,
     Integer,
     Name,
+    Number,
     Positive,
+    Rate,
     Seconds,
     Share,
     Text,
@@ -26,11 +29,45 @@ Lengths = Annotated[Kind, Choice("lengths", "hwsim.workload.lengths"), Short("ki
 
 
 class Prefix(Record):
-    """A ``share`` of the requests starts with a common prefix of ``tokens`` tokens."""
+    """A ``share`` of the requests starts with the text of one of ``groups``: its first ``tokens``, or a ``portion``
+    of each prompt (in blocks of ``block`` tokens), as in conversations that grow.
+    """
 
     share: Share
-    tokens: Tokens
+    tokens: Tokens | None = None
+    portion: Share | None = None
     groups: Count = 1
+    block: Tokens | None = None
+
+    @model_validator(mode="after")
+    def _one_length(self) -> Self:
+        if (self.tokens is None) == (self.portion is None):
+            raise PydanticCustomError("value", "needs one length; expected tokens: 512, or portion: 50 %")
+        if self.block is not None and self.portion is None:
+            raise PydanticCustomError("value", "block goes with portion; tokens are one block")
+        return self
+
+
+class Clients(Record):
+    """Many clients with arrivals and lengths of their own, together at ``rate``: those of a ``preset`` fitted to a
+    production service, or ``count`` alike but for their rates, which fall as a power ``skew`` of their rank.
+    """
+
+    rate: Rate
+    preset: Text | None = None
+    count: Count | None = None
+    skew: Number = 1.0
+    cv: Positive = 1.0
+
+    @model_validator(mode="after")
+    def _who(self) -> Self:
+        if self.preset is None and self.count is None:
+            raise PydanticCustomError("value", "says not who; expected preset: NAME, or count: N")
+        if self.preset is not None and self.model_fields_set & {"skew", "cv"}:
+            raise PydanticCustomError("value", "a preset has its own rates and burstiness; expected no skew and no cv")
+        if self.cv > 32 or (self.count or 1) > 10_000:
+            raise PydanticCustomError("value", "is too much; expected a cv of at most 32 and at most 10,000 clients")
+        return self
 
 
 class Sparsity(Record):
@@ -53,8 +90,10 @@ class Stream(Record):
     requests: Count | None = None
     duration: Duration | None = None
     arrivals: Annotated[Kind, Choice("arrivals", "hwsim.workload.arrivals"), Short("kind")] | None = None
+    clients: Clients | None = None
     input_tokens: Lengths | None = None
     output_tokens: Lengths | None = None
+    correlation: Correlation | None = None
     max_tokens: Tokens | None = None
     priority: Integer | None = None
     prefix: Prefix | None = None
@@ -79,16 +118,20 @@ class Stream(Record):
                 problems.append(f"{name} is for a trace, but there is none; expected trace: NAME or FILE")
             if self.arrivals is not None and self.arrivals.kind == "trace":
                 problems.append("arrivals are those of a trace, but there is none; expected trace: NAME or FILE")
+        if self.clients is not None and self.arrivals is not None:
+            problems.append("clients have arrivals of their own; expected no arrivals beside them")
         if problems:
             raise PydanticCustomError("value", "{text}", {"text": "; ".join(problems)})
         return self
 
     def _beside_a_trace(self) -> list[str]:
         """What a trace says itself must not be said again."""
-        own = [name for name in ("input_tokens", "output_tokens", "prefix") if getattr(self, name) is not None]
+        own = [
+            name
+            for name in ("input_tokens", "output_tokens", "correlation", "clients", "prefix")
+            if getattr(self, name) is not None
+        ]
         problems = [f"{name} stands beside a trace, which has its own; expected one of them" for name in own]
-        if self.arrivals is not None and self.arrivals.kind not in {"trace", "closed"}:
-            problems.append("arrivals stand beside a trace, which has its own; expected rate_scale, or kind: closed")
         if self.duration is not None:
             problems.append("duration is for drawn arrivals; expected until or first for a slice of a trace")
         return problems

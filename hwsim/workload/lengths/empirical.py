@@ -18,10 +18,15 @@ MOST_VALUES = 2_000_000
 
 
 def draw(parameters: Mapping[str, Any], stream: Stream, count: int, start: int, folder: Path) -> np.ndarray:
-    """Values with their weights (default: equal), or the piecewise linear inverse of evenly spaced quantiles."""
+    """Values with their weights (default: equal), or the piecewise linear inverse of quantiles (evenly spaced ones
+    unless ``probabilities`` are given).
+    """
     uniform = stream.uniform(count, start)
     if parameters.get("quantiles") is not None:
-        return from_quantiles(_numbers(parameters["quantiles"]), uniform)
+        given = parameters.get("probabilities")
+        return from_quantiles(
+            _numbers(parameters["quantiles"]), uniform, None if given is None else [_share(item) for item in given]
+        )
     if parameters.get("file") is not None:
         values = read_values(folder / str(parameters["file"]), parameters.get("column"))
         return np.array(values, dtype=np.int64)[(uniform * len(values)).astype(np.int64)]
@@ -38,14 +43,34 @@ def draw(parameters: Mapping[str, Any], stream: Stream, count: int, start: int, 
     return _whole(values[np.minimum(place, len(values) - 1)])
 
 
-def from_quantiles(quantiles: Sequence[float], uniform: np.ndarray) -> np.ndarray:
-    """Lengths at evenly spaced probabilities, straight lines between them."""
+def from_quantiles(
+    quantiles: Sequence[float], uniform: np.ndarray, probabilities: Sequence[float] | None = None
+) -> np.ndarray:
+    """Lengths at evenly spaced (or given) probabilities, straight lines between them."""
     points = np.array(quantiles, dtype=np.float64)
     if len(points) < 2 or (points[1:] < points[:-1]).any():
         raise ScenarioError.of("quantiles must not fall", where="workload", expected="at least two, in rising order")
+    if probabilities is not None:
+        return _whole(np.interp(uniform, _checked(probabilities, len(points)), points))
     place = uniform * (len(points) - 1)
     low = np.minimum(place.astype(np.int64), len(points) - 2)
     return _whole(points[low] + (points[low + 1] - points[low]) * (place - low))
+
+
+def _checked(probabilities: Sequence[float], count: int) -> np.ndarray:
+    found = np.array(probabilities, dtype=np.float64)
+    if len(found) != count or found[0] != 0 or found[-1] != 1 or (found[1:] <= found[:-1]).any():
+        raise ScenarioError.of(
+            "probabilities do not match quantiles",
+            where="workload",
+            got=", ".join(f"{value:g}" for value in probabilities),
+            expected=f"{count} rising numbers from 0 to 1",
+        )
+    return found
+
+
+def _share(value: Any) -> float:
+    return float(parse(value, "share"))
 
 
 def _whole(values: np.ndarray) -> np.ndarray:

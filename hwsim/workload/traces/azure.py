@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from hwsim.workload.trace import BadRow, Row, lines_of, whole
+from hwsim.workload.trace import BadRow, Row, cells_of, lines_of, whole
 
 NAMES = ("TIMESTAMP", "ContextTokens", "GeneratedTokens")
 EPOCH = datetime(2020, 1, 1, tzinfo=UTC)
@@ -19,7 +19,7 @@ class Azure:
     @staticmethod
     def matches(head: str) -> bool:
         """True for the header of this format."""
-        return head.strip().replace('"', "").upper().startswith("TIMESTAMP,CONTEXTTOKENS,GENERATEDTOKENS")
+        return [cell.upper() for cell in cells_of(head)[:3]] == [name.upper() for name in NAMES]
 
     @staticmethod
     def rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:

@@ -10,11 +10,25 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import nearest
-from hwsim.workload.trace import BadRow, Row, lines_of, whole
+from hwsim.workload.trace import BadRow, Row, cells_of, lines_of, whole
 
 NEEDED = ("arrival_s", "input_tokens", "output_tokens")
 OPTIONAL = ("request_id", "max_tokens", "priority", "stop", "prefix_ids", "prefix_block")
 LATER = ("session", "turn", "depends_on", "think_s")  # read by nothing yet
+# What a run found out about a request; a recorded or exported run is a trace again, and these are not read.
+FOUND = (
+    "replica",
+    "queued_s",
+    "scheduled_s",
+    "first_token_s",
+    "last_token_s",
+    "finish_s",
+    "cached_tokens",
+    "preemptions",
+    "status",
+    "reason",
+)
+SPELLINGS = {"prompt_tokens": "input_tokens"}
 
 
 class Hwsim:
@@ -23,7 +37,7 @@ class Hwsim:
     @staticmethod
     def matches(head: str) -> bool:
         """True for a header that looks like ours, be it complete or not."""
-        cells = {cell.strip() for cell in head.strip().split(",")}
+        cells = {SPELLINGS.get(cell, cell) for cell in cells_of(head)}
         return "arrival_s" in cells or set(NEEDED[1:]) <= cells
 
     @staticmethod
@@ -49,7 +63,8 @@ class Hwsim:
 
 def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
     lines = lines_of(path)
-    header = [cell.strip() for cell in next(csv.reader([next(lines, (1, ""))[1]]), [])]
+    cells = [cell.strip() for cell in next(csv.reader([next(lines, (1, ""))[1]]), [])]
+    header = [SPELLINGS.get(cell, cell) for cell in cells]
     problem = _header(header)
     if problem is not None:
         yield 1, problem
@@ -65,7 +80,7 @@ def _csv(path: Path) -> Iterator[tuple[int, Mapping[str, Any] | BadRow]]:
 
 
 def _header(header: list[str]) -> BadRow | None:
-    known = [*NEEDED, *OPTIONAL, *LATER]
+    known = [*NEEDED, *OPTIONAL, *LATER, *FOUND]
     missing = [name for name in NEEDED if name not in header]
     if missing:
         return BadRow(f"column {missing[0]} is missing", ",".join(header), ",".join(NEEDED))

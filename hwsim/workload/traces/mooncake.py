@@ -7,19 +7,23 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from hwsim.workload.trace import BadRow, Row, lines_of, whole
+from hwsim.workload.trace import BadRow, Row, first_line, lines_of, whole
 
 BLOCK = 512
 OTHER_BLOCK = 16
 
 
 class Mooncake:
-    """Equal leading ids mean equal leading prompt blocks.  Blocks are 512 tokens, or 16 in re-hashed traces."""
+    """Equal leading ids mean equal leading prompt blocks.  Blocks are 512 tokens, or 16 in re-hashed traces.
+
+    AIPerf's fixed schedules use the same keys; what they add (text_input, session_id, delay) is not read.
+    """
 
     @staticmethod
     def matches(head: str) -> bool:
         """True for a JSON line with this format's keys."""
-        return head.lstrip().startswith("{") and '"timestamp"' in head and '"input_length"' in head
+        line = first_line(head)
+        return line.startswith("{") and '"timestamp"' in line and '"input_length"' in line
 
     @staticmethod
     def rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
