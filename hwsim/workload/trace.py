@@ -103,7 +103,7 @@ class Trace:
 
         timed = next(self.rows()).arrival is not None
         found = statistics(self.requests({}, timed=timed), timed=timed)
-        return {**found, "remarks": {text: count for text, count in sorted(self.remarks.items())}}
+        return {**found, "remarks": dict(sorted(self.remarks.items()))}
 
     def sliced(self, spec: Mapping[str, Any], *, timed: bool = True) -> Iterator[Row]:
         """The rows that the slice of ``spec`` keeps, first arrival at 0, times divided by ``rate_scale``.
