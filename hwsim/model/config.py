@@ -1,4 +1,4 @@
-"""A Hugging Face ``config.json`` (mapping or file) read into a :class:`Model`; dense decoder families."""
+"""A Hugging Face ``config.json`` (mapping or file) read into a :class:`Model`, by the family it names."""
 
 from __future__ import annotations
 
@@ -7,21 +7,54 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from hwsim.errors import Problem, ScenarioError, nearest
+from hwsim.errors import ScenarioError, nearest
 from hwsim.model.model import Model
 from hwsim.model.numerics import number_format
+from hwsim.model.precision import Precision, of_checkpoint, precision
+from hwsim.model.reader import Reader
 from hwsim.part import Parts
 
 FAMILIES = Parts("hwsim.model.families")
 MAX_CONFIG_BYTES = 1 << 20
-_SIZES = (
-    "num_hidden_layers",
-    "hidden_size",
-    "num_attention_heads",
-    "intermediate_size",
-    "vocab_size",
-    "max_position_embeddings",
-)
+# Model types whose layers are those of another family's file.
+SAME = {
+    "gpt": "gpt2",
+    "gpt3": "gpt2",
+    "megatron": "gpt2",
+    "yi": "llama",
+    "aquila": "llama",
+    "smollm3": "llama",
+    "mistral3": "mistral",
+    "ministral": "mistral",
+    "gemma3": "gemma3_text",
+    "llama4": "llama4_text",
+    "kimi_k2": "deepseek_v3",
+    "kimi_k25": "deepseek_v3",
+    "deepseek_v32": "deepseek_v3",
+    "glm_moe_dsa": "deepseek_v3",
+    "mt5": "t5",
+    "umt5": "t5",
+    "qwen3_5": "qwen3_5_text",
+    "qwen3_5_moe": "qwen3_5_text",
+    "qwen3_5_moe_text": "qwen3_5_text",
+    "turbosparsemixtral": "mixtral",
+    "bamboo": "llama",
+    "roberta": "bert",
+    "refinedweb": "falcon",
+    "refinedwebmodel": "falcon",
+    "minimax_text_01": "minimax",
+    "minimax_m1": "minimax",
+    "falcon_mamba": "mamba",
+    "qwen2_vl": "qwen2",
+    "qwen2_vl_text": "qwen2",
+    "qwen2_5_vl": "qwen2",
+    "qwen2_5_vl_text": "qwen2",
+    "qwen3_vl_text": "qwen3",
+    "qwen3_vl_moe_text": "qwen3_moe",
+    "phi4mm": "phi3",
+    "granitemoeshared": "granitemoe",
+}
+_WRAPPED = ("text_config", "llm_config", "language_config")  # multimodal wrappers keep the language model here
 
 
 def read_config(path: str | Path) -> dict[str, Any]:
@@ -42,58 +75,63 @@ def read_config(path: str | Path) -> dict[str, Any]:
     return config
 
 
+def family_of(model_type: str) -> str | None:
+    """The file that reads this model type; None if there is none."""
+    name = model_type.casefold().replace("-", "_")
+    name = SAME.get(name, name)
+    return name if name in FAMILIES.names() else None
+
+
 def from_config(
-    config: Mapping[str, Any], *, hf_id: str = "", source: str = "config.json", where: str = "model"
+    config: Mapping[str, Any],
+    *,
+    changed: Mapping[str, Any] | None = None,
+    dtype: str | None = None,
+    hf_id: str = "",
+    source: str = "config.json",
+    where: str = "model",
 ) -> Model:
-    """The model that a ``config.json`` describes.  Unknown families and bad sizes raise ``ScenarioError``."""
-    family = config.get("model_type", "")
-    known = FAMILIES.names()
-    if family not in known:
+    """The model that a ``config.json`` describes, with fields ``changed`` and stored as ``dtype`` instead of its own.
+
+    Unknown families, missing fields and bad sizes raise ``ScenarioError``.
+    """
+    config = _unwrapped(config)
+    model_type = str(config.get("model_type") or "")
+    family = family_of(model_type)
+    if family is None:
+        known = sorted({*FAMILIES.names(), *SAME})
         raise ScenarioError.of(
             "unknown model family",
             where=f"{where}.model_type",
-            got=str(family) or "nothing",
-            expected="one of " + ", ".join(known),
-            nearest=nearest(str(family), known),
+            got=model_type or "nothing",
+            expected="one of " + ", ".join(FAMILIES.names()),
+            nearest=nearest(model_type, known),
         )
-    problems: list[Problem] = []
-    sizes = {name: _size(config, name, where, problems) for name in _SIZES}
-    heads = sizes["num_attention_heads"]
-    sizes["num_key_value_heads"] = _size(config, "num_key_value_heads", where, problems, default=heads)
-    sizes["head_dim"] = _size(config, "head_dim", where, problems, default=sizes["hidden_size"] // heads)
-    if not problems and heads % sizes["num_key_value_heads"]:
-        problems.append(
-            Problem(
-                "query heads do not divide into groups",
-                f"{where}.num_key_value_heads",
-                str(sizes["num_key_value_heads"]),
-                f"a divisor of num_attention_heads {heads}",
-            )
-        )
-    if problems:
-        raise ScenarioError(problems)
-    dtype = str(config.get("torch_dtype") or config.get("dtype") or "bf16")
-    quantization = config.get("quantization_config")
-    if isinstance(quantization, Mapping):
-        dtype = str(quantization.get("quant_method", dtype))
-    return Model(
-        hf_id=hf_id or str(config.get("_name_or_path", "")) or "config.json",
-        family=family,
-        dtype=number_format(dtype, where=f"{where}.dtype").name,
-        tie_word_embeddings=bool(config.get("tie_word_embeddings", False)),
-        source=source,
-        **sizes,
-        **FAMILIES.get(family)(config),
-    )
+    reader = Reader(config, changed, where)
+    fields = FAMILIES.get(family)(reader)
+    if reader.problems:
+        raise ScenarioError(list(dict.fromkeys(reader.problems)))
+    name = hf_id or str(config.get("_name_or_path", "")) or "config.json"
+    stored = _precision(config, dtype, fields, where)
+    return Model(hf_id=name, family=model_type, precision=stored, source=source, **fields)
 
 
-def _size(config: Mapping[str, Any], name: str, where: str, problems: list[Problem], default: int | None = None) -> int:
-    """A whole number above zero; what is wrong is noted and 1 stands in so that the rest can be checked."""
-    value = config.get(name)
-    if value is None and default is not None:
-        return default
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value < 1 << 40:
-        got = "nothing" if value is None else repr(value)[:40]
-        problems.append(Problem(f"bad {name}", f"{where}.{name}", got, "a whole number above zero"))
-        return 1
-    return value
+def _unwrapped(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The language model inside a multimodal config, with the number formats of the whole."""
+    for key in _WRAPPED:
+        inner = config.get(key)
+        if isinstance(inner, Mapping) and inner.get("model_type", config.get("model_type")):
+            names = ("torch_dtype", "dtype", "quantization_config", "tie_word_embeddings", "model_type")
+            outer = {name: config[name] for name in names if config.get(name) is not None}
+            return {**outer, **{name: value for name, value in inner.items() if value is not None}}
+    return config
+
+
+def _precision(config: Mapping[str, Any], dtype: str | None, fields: Mapping[str, Any], where: str) -> Precision:
+    plain = str(config.get("torch_dtype") or config.get("dtype") or "bf16")
+    plain = number_format(plain, where=f"{where}.dtype").name
+    experts = any(hasattr(block.feed_forward, "top_k") for _, block in fields["runs"])
+    if dtype is not None:
+        return precision(dtype, experts=experts, where=f"{where}.dtype")
+    layers = sum(count for count, _ in fields["runs"])
+    return of_checkpoint(config, plain, layers=layers, where=where) or precision(plain, where=f"{where}.dtype")

@@ -1,31 +1,41 @@
-"""A model by name: Hugging Face id from the catalogue, or the path of a ``config.json``."""
+"""A model by name: Hugging Face id from the catalogue, the path of a ``config.json``, or a family to be filled in."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from hwsim.errors import ScenarioError, nearest
-from hwsim.model.config import from_config, read_config
+from hwsim.model.config import family_of, from_config, read_config
 from hwsim.model.model import Model
 from hwsim.model.numerics import kv_format
 
-CATALOG = Path(__file__).parent / "catalog" / "dense.json"
+CATALOG = Path(__file__).parent / "catalog"
+
+
+@cache
+def _files() -> tuple[dict[str, Any], ...]:
+    return tuple(json.loads(path.read_text(encoding="utf-8")) for path in sorted(CATALOG.glob("*.json")))
+
+
+def _merged(parts: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    return {name: entry for part in parts for name, entry in part.items()}
 
 
 @cache
 def catalog() -> dict[str, dict[str, Any]]:
     """Every catalogued model: ``config`` in Hugging Face's own keys, exact ``parameters``, ``source``, ``status``."""
-    return json.loads(CATALOG.read_text(encoding="utf-8"))["models"]
+    return _merged(each["models"] for each in _files())
 
 
 @cache
 def aliases() -> dict[str, dict[str, Any]]:
     """Ids of the same architecture: ``{alias: {of: id, …changed fields}}``."""
-    return json.loads(CATALOG.read_text(encoding="utf-8"))["aliases"]
+    return _merged(each.get("aliases", {}) for each in _files())
 
 
 def names() -> list[str]:
@@ -44,19 +54,19 @@ def find(
     """The model of that Hugging Face id, or of a ``config.json`` (or the folder of one) at that path.
 
     ``dtype`` and ``kv_cache_dtype`` choose number formats; other fields replace those of the config.  An id without
-    its organisation is taken when only one fits.  Unknown ids raise ``ScenarioError`` with the nearest known one.
+    its organisation is taken when only one fits.  A family's name (``gpt``, ``llama``…) is a model whose sizes are
+    all given as fields.  Unknown ids raise ``ScenarioError`` with the nearest known one.
     """
     config, hf_id, source = _look_up(name, where)
-    config = {**config, **overrides}
-    if "head_dim" not in overrides and {"num_attention_heads", "hidden_size"} & overrides.keys():
-        config.pop("head_dim", None)
-    chosen = config.pop("quantization", None) or dtype
-    if chosen is not None and str(chosen).strip().casefold() != "auto":
-        config |= {"torch_dtype": str(chosen), "quantization_config": None}
-    model = from_config(config, hf_id=hf_id, source=source, where=where)
+    changed = {key: value for key, value in overrides.items() if value is not None}
+    chosen = changed.pop("quantization", None) or dtype
+    if chosen is not None and str(chosen).strip().casefold() == "auto":
+        chosen = None
+    text = None if chosen is None else str(chosen)
+    model = from_config(config, changed=changed, dtype=text, hf_id=hf_id, source=source, where=where)
     if kv_cache_dtype is None:
         return model
-    kept = kv_format(kv_cache_dtype, model.weight_format, where=f"{where}.kv_cache_dtype")
+    kept = kv_format(kv_cache_dtype, model.precision.plain, where=f"{where}.kv_cache_dtype")
     return replace(model, kv_cache_dtype=kept.name)
 
 
@@ -73,6 +83,8 @@ def _look_up(name: str | Path, where: str) -> tuple[dict[str, Any], str, str]:
     path = Path(text)
     if text.endswith(".json") or path.is_dir():
         return read_config(path), "", text
+    if family_of(text) is not None:
+        return {"model_type": text}, text, f"sizes given, layers of the family {family_of(text)}"
     raise ScenarioError.of(
         "unknown model",
         where=where,

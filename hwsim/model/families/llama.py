@@ -1,15 +1,17 @@
-"""Llama (1, 2, 3, 3.1, 3.2, 3.3), CodeLlama, Vicuna, Yi: grouped-query attention, gated SiLU, RMSNorm, no biases."""
+"""Llama (1, 2, 3, 3.1, 3.2, 3.3), CodeLlama, Vicuna, Yi, Bamboo: grouped-query attention, gated SiLU, RMSNorm."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from hwsim.model.reader import Reader
 
-def fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Model fields that differ from a plain block; ``attention_bias`` puts a bias on all four projections."""
-    bias = bool(config.get("attention_bias", False))
-    return {"attention_bias": bias, "output_bias": bias, "mlp_bias": bool(config.get("mlp_bias", False))}
+
+def fields(config: Reader) -> dict[str, Any]:
+    """``attention_bias`` puts a bias on all four projections, ``mlp_bias`` on the feed-forward network."""
+    bias = config.flag("attention_bias")
+    attention = config.attention(qkv_bias=bias, output_bias=bias)
+    return config.plain(attention, config.dense(bias=config.flag("mlp_bias")))
 
 
 PART = fields

@@ -1,14 +1,15 @@
-"""Mistral 7B and Nemo: a Llama block; version 0.1 attends within a sliding window."""
+"""Mistral 7B, Nemo, Small: a Llama block; version 0.1 attends within a sliding window."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from hwsim.model.reader import Reader
 
-def fields(config: Mapping[str, Any]) -> dict[str, Any]:
+
+def fields(config: Reader) -> dict[str, Any]:
     """Only the window differs from a plain block."""
-    return {"sliding_window": config.get("sliding_window")}
+    return config.plain(config.attention(window=config.window()), config.dense())
 
 
 PART = fields

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
+from hwsim.model.reader import Reader
 
-def fields(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Queries and keys are normed; ``attention_bias`` puts a bias on all four projections."""
-    bias = bool(config.get("attention_bias", False))
-    window = config.get("sliding_window") if config.get("use_sliding_window", False) else None
-    return {"attention_bias": bias, "output_bias": bias, "qk_norm": True, "sliding_window": window}
+
+def fields(config: Reader) -> dict[str, Any]:
+    """``attention_bias`` puts a bias on all four projections."""
+    bias = config.flag("attention_bias")
+    window = config.window() if config.flag("use_sliding_window") else None
+    attention = config.attention(qkv_bias=bias, output_bias=bias, qk_norm="head", window=window)
+    return config.plain(attention, config.dense())
 
 
 PART = fields
