@@ -34,11 +34,15 @@ class StepShape(NamedTuple):
 
 
 class Component(NamedTuple):
-    """The part of a step's device time that one resource bounds: ``base + slope * context`` subticks."""
+    """The part of a step's device time that one resource bounds: ``base + slope * context`` subticks.
+
+    ``window_slopes`` go with the sums of contexts under each sliding window, as in :class:`StepPrice`.
+    """
 
     bound: str
     base: int
     slope: int
+    window_slopes: tuple[int, ...] = ()
 
 
 class Demand(NamedTuple):
@@ -47,6 +51,7 @@ class Demand(NamedTuple):
     capacity: str
     base: float
     slope: float
+    window_slopes: tuple[float, ...] = ()
 
 
 class StepPrice:
@@ -58,6 +63,10 @@ class StepPrice:
     time; ``demands`` are totals per capacity of one replica.  ``source`` names where the numbers come from.
     ``steps`` and ``contexts`` are the tally of what was executed at this price (kept here so that counting costs
     two additions a stretch): steps executed, and the sum of their contexts.
+
+    A model with sliding windows adds ``sum(window_slopes[j] * windowed[j])`` to the device time, where ``windowed[j]``
+    is the sum over decode rows of ``min(context, windows[j])``; ``windowed`` here is its tally.  ``passage`` is how
+    long a step takes from first to last pipeline stage (0: one stage, the device time itself).
     """
 
     __slots__ = (
@@ -71,9 +80,12 @@ class StepPrice:
         "host",
         "limit",
         "low",
+        "passage",
         "slope",
         "source",
         "steps",
+        "window_slopes",
+        "windowed",
     )
 
     def __init__(
@@ -87,7 +99,12 @@ class StepPrice:
         components: tuple[Component, ...] = (),
         demands: tuple[Demand, ...] = (),
         source: str = "",
+        window_slopes: tuple[int, ...] = (),
+        passage: int = 0,
     ) -> None:
+        self.window_slopes = window_slopes
+        self.windowed = [0] * len(window_slopes)
+        self.passage = passage
         self.base = base
         self.slope = slope
         self.host = host
@@ -101,11 +118,14 @@ class StepPrice:
         self._bound = ""
         self._bound_low, self._bound_high = 1, 0
 
-    def device(self, context: int) -> int:
-        """Device time of one step at this summed context, in subticks."""
-        return self.base + self.slope * context
+    def device(self, context: int, windowed: tuple[int, ...] = ()) -> int:
+        """Device time of one step at this summed context (and sums under windows), in subticks."""
+        time = self.base + self.slope * context
+        for slope, seen in zip(self.window_slopes, windowed, strict=False):
+            time += slope * seen
+        return time
 
-    def bound(self, context: int) -> str:
+    def bound(self, context: int, windowed: tuple[int, ...] = ()) -> str:
         """The resource that bounds most of the step at this context ("" when the price does not say)."""
         if not self._bound_low <= context <= self._bound_high:
             self._find_bound(context)
@@ -128,7 +148,11 @@ class StepPrice:
 
 
 class Pricer(Protocol):
-    """Anything that can say what an engine step costs."""
+    """Anything that can say what an engine step costs.
+
+    A pricer may have ``windows: tuple[int, ...]``, the sliding windows of its model that can bind; an engine that
+    keeps the sums of contexts under them passes those as ``windowed``, and the price has ``window_slopes``.
+    """
 
     def price(self, shape: StepShape, context: int) -> StepPrice:
         """The affine piece of the cost law for ``shape`` that holds at the summed context ``context``."""

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
+from typing import NamedTuple
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
 from hwsim.cost.launch import CaptureSizes
+from hwsim.cost.mixing import Chunk, Mixing, Rise
 from hwsim.cost.price import SUBTICKS_PER_SECOND, StepPrice, StepShape, subticks
-from hwsim.cost.roofline_price import RooflinePrice, summed
+from hwsim.cost.roofline_price import FLAT, RooflinePrice, Slope, summed
 from hwsim.cost.tally import Tally, Totals
 from hwsim.cost.work import PassWork, Work
-from hwsim.errors import FitError
+from hwsim.model.parts.mla import Mla
+from hwsim.model.parts.scan import Scan
 from hwsim.model.sharding import Shard
 
 FULL, PIECEWISE, EAGER = range(3)  # one graph for the step; graphs between attention kernels; no graph
 MOST_KEPT = 4096
+MOST_CHUNKS = 1 << 16
 ATTENTION_LAUNCHES = 4  # per block between graphs: query/key reshape, cache write, attention, next graph
 FAR = 1 << 62
 
@@ -23,8 +27,20 @@ FAR = 1 << 62
 # What depends on one count, in subticks rounded once: HBM, tensor, NVLink and launch time and the host's time to issue
 # the kernels; then FLOP, HBM bytes and link bytes of all ranks.
 _Part = tuple[int, int, int, int, int, float, float, float]
-# Decode attention of some rows, all blocks: fixed subticks; subticks, FLOP and bytes per token; contexts it holds for.
-_Rows = tuple[int, int, float, float, int, int]
+
+
+class _Rows(NamedTuple):
+    """Decode rows through all mixers: subticks by bound, FLOP and bytes, what contexts add, where it holds."""
+
+    hbm: int
+    tensor: int
+    launch: int
+    flop: float
+    size: float
+    rise: Slope
+    rises: tuple[Slope, ...]
+    low: int
+    limit: int
 
 
 class RooflinePricer:
@@ -33,11 +49,12 @@ class RooflinePricer:
     Products and small kernels depend on the tokens of the batch, the head on the sampled rows, decode attention on
     rows and summed context, prefill attention on each chunk.  Batches of decodes up to the largest captured size run
     padded in one CUDA graph, mixed ones in graphs between attention kernels, larger ones are launched by the host and
-    wait for it when it is slower (a price then has two pieces).  Two all-reduces per block, nothing overlapped.
+    wait for it when it is slower (a price then has two pieces).  Nothing overlaps with a collective.
     ``host_base`` and ``host_per_row`` (seconds) are the engine's own time per step and request in it.
+    ``expert_load``: token copies of the busiest expert rank over the mean.  ``gpus_per_node``: where nodes end.
 
-    A model with a sliding window is refused unless ``max_model_len`` stays within it: a summed context does not say
-    how much of each row lies in the window.
+    ``windows`` are the sliding windows that bind below ``max_model_len``.  An engine that keeps the sums of contexts
+    under them passes those; else rows count as equally long, exact while all are on one side of a window.
     """
 
     def __init__(
@@ -50,18 +67,14 @@ class RooflinePricer:
         host_base: float = 0.0,
         host_per_row: float = 0.0,
         max_model_len: int | None = None,
+        expert_load: float | None = None,
+        gpus_per_node: int | None = None,
     ) -> None:
-        window = shard.model.sliding_window
-        if window is not None and (max_model_len is None or max_model_len > window):
-            raise FitError.of(
-                f"{shard.model.hf_id} attends within a sliding window of {window} tokens, which is not priced yet",
-                where="serve.max_model_len",
-                got="longer" if max_model_len is None else str(max_model_len),
-                expected=f"at most {window}, where the window never binds",
-            )
         self.shard, self.device, self.efficiency = shard, device, efficiency
-        self.source = efficiency.source
-        self._work = PassWork(shard, device, efficiency)
+        self.windows = tuple(w for w in shard.model.windows if max_model_len is None or w < max_model_len)
+        self.source = sources(shard, efficiency)
+        self._work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=gpus_per_node)
+        self._mixing = Mixing(shard, device, efficiency, self._work.head_peak, self.windows)
         captured = CaptureSizes(capture_sizes)
         self._captured = [captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)]
         self._host_base, self._host_per_row = subticks(host_base), subticks(host_per_row)
@@ -69,130 +82,178 @@ class RooflinePricer:
         self._pieces: dict[tuple[StepShape, int], RooflinePrice] = {}
         self._blocks: tuple[dict[int, _Part], ...] = ({}, {}, {})
         self._heads: tuple[dict[int, _Part], ...] = ({}, {}, {})
+        self._encoders: tuple[dict[int, _Part], ...] = ({}, {}, {})
         self._rows: dict[int, _Rows] = {}
+        self._chunks: dict[tuple[int, int], Chunk] = {}
         self._table: dict[StepShape, RooflinePrice] = {}
         self._recent: list[RooflinePrice] = []
         self._gone: list[RooflinePrice] = []
         self._tally = Tally()
-        self._set_attention()
-
-    def _set_attention(self) -> None:
-        """Constants of attention: subticks (all blocks of a rank) per half pair and byte, amounts over all ranks."""
-        shard, model = self.shard, self.shard.model
-        layers, ranks = model.num_hidden_layers, shard.tensor_parallel_size
-        law, launch = self.efficiency.prefill, self.efficiency.launch
-        flop = 4.0 * layers * shard.attention_heads * model.head_dim
-        half_pair = flop / (self._work.head_peak * law.efficiency) / 2 * SUBTICKS_PER_SECOND
-        self._kv_bytes = shard.kv_bytes_per_token
-        seconds = self._kv_bytes / (self.device.hbm_bandwidth * law.memory_efficiency)
-        byte = seconds * SUBTICKS_PER_SECOND
-        self._attention = (law.extra, half_pair, byte, law.exponent, 1 / law.exponent)
-        self._half_pair_flop, self._token_bytes = flop * ranks / 2, float(self._kv_bytes * ranks)
-        self._floor = subticks(law.floor * layers)
-        self._late = subticks((launch.eager - launch.graph) * layers)
+        launch = efficiency.launch
+        self._floor = subticks(self._mixing.floor)
+        self._late = subticks((launch.eager - launch.graph) * self._mixing.layers)
 
     # -- the price of a shape ------------------------------------------------------------------------------------
 
-    def price(self, shape: StepShape, context: int) -> StepPrice:
+    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...] = ()) -> StepPrice:
         """The price of ``shape``; decode batches and shapes that may repeat come from a table."""
         rows, chunks, heads = shape
         if not chunks and heads == rows:
             price = self._decodes.get(rows)
             if price is None or not price.low <= context <= price.limit:
-                price = self._decodes[rows] = self._piece(shape, context)
+                price = self._decodes[rows] = self._piece(shape, context, windowed)
             return price
         if chunks and chunks[0][1]:  # a prompt goes on: such a shape hardly comes again
-            price = self._fresh(rows, chunks, heads, context)
-            recent = self._recent
-            recent.append(price)
-            if len(recent) == MOST_KEPT:
-                self._retire()
+            price = self._fresh(rows, chunks, heads, context, windowed)
+            self._keep(price)
             return price
         price = self._table.get(shape)
         if price is None or not price.low <= context <= price.limit:
-            price = self._table[shape] = self._fresh(rows, chunks, heads, context)
-            self._recent.append(price)
-            if len(self._recent) == MOST_KEPT:
-                self._retire()
+            price = self._table[shape] = self._fresh(rows, chunks, heads, context, windowed)
+            self._keep(price)
         return price
+
+    def _keep(self, price: RooflinePrice) -> None:
+        recent = self._recent
+        recent.append(price)
+        if len(recent) == MOST_KEPT:
+            self._retire()
 
     def _retire(self) -> None:
         """Empty the table.  Counts are folded one turn after a price left it: the engine may still add to its last."""
         self._tally.add(*summed(self._gone))
         for price in self._gone:
             price.steps = price.contexts = 0
+            price.windowed[:] = [0] * len(price.windowed)
         self._gone, self._recent, self._table = self._recent, [], {}
 
-    def _piece(self, shape: StepShape, context: int) -> RooflinePrice:
+    def _piece(self, shape: StepShape, context: int, windowed: tuple[int, ...]) -> RooflinePrice:
         """The piece of a decode price that holds at ``context``; pieces are kept, as their counts go on."""
-        fresh = self._fresh(*shape, context)
+        fresh = self._fresh(*shape, context, windowed)
+        if fresh.low == context == fresh.limit:  # the host's pace against sums under windows: good for once
+            self._keep(fresh)
+            return fresh
         return self._pieces.setdefault((shape, fresh.low), fresh)
 
-    def _fresh(self, rows: int, chunks: tuple[tuple[int, int], ...], heads: int, context: int) -> RooflinePrice:
+    def _fresh(
+        self,
+        rows: int,
+        chunks: tuple[tuple[int, int], ...],
+        heads: int,
+        context: int,
+        windowed: tuple[int, ...],
+    ) -> RooflinePrice:
         tokens = rows
-        tensor = stream = 0.0
-        pairs = read = 0
-        extra, pair, byte, exponent, root = self._attention
-        for new, past in chunks:
-            tokens += new
-            seen = past + new
-            keys = past + seen
-            compute, memory = new * (keys + extra) * pair, seen * byte
-            time = (compute**exponent + memory**exponent) ** root
-            if compute >= memory:
-                tensor += time
-            else:
-                stream += time
-            pairs += new * (keys + 1)
-            read += seen
+        tensor = stream = pair_flop = read = 0.0
+        known = self._chunks
+        for chunk in chunks:
+            tokens += chunk[0]
+            compute, memory, work, size = known.get(chunk) or self._chunk(chunk)
+            tensor += compute
+            stream += memory
+            pair_flop += work
+            read += size
         captured = self._captured
         if tokens >= len(captured):
             size, mode = tokens, EAGER
         else:
             size, mode = captured[tokens], PIECEWISE if chunks else FULL
-        blocks = self._blocks[mode].get(size) or self._block_part(size, mode)
-        head = self._heads[mode].get(heads) or self._head_part(heads, mode)
+        hbm, tensor_time, nvlink, launch, issue, flop, size_bytes, link_bytes = self._blocks[mode].get(
+            size
+        ) or self._block_part(size, mode)
+        hbm2, tensor2, nvlink2, launch2, issue2, flop2, size2, link2 = self._heads[mode].get(heads) or self._head_part(
+            heads, mode
+        )
         part = self._rows.get(rows)
-        if part is None or not part[4] <= context <= part[5]:
+        if part is None or not part[7] <= context <= part[8]:
             part = self._row_part(rows, context)
-        fixed, rise, pair_flop, token_bytes, low, limit = part
+        hbm3, tensor3, fixed, flop3, size3, rise, rises, low, limit = part
         if chunks and fixed < self._floor:
             fixed = self._floor
         if mode:
             fixed += self._late
-        hbm, tensor_time, nvlink, launch, issue, flop, size_bytes, link_bytes = blocks
-        hbm2, tensor2, nvlink2, launch2, issue2, flop2, size2, link2 = head
-        hbm += hbm2 + round(stream)
-        tensor_time += tensor2 + round(tensor)
-        nvlink += nvlink2
-        launch += launch2 + fixed
-        issue += issue2
-        base = hbm + tensor_time + nvlink + launch
-        amounts = (
-            flop + flop2 + pairs * self._half_pair_flop,
-            size_bytes + size2 + read * self._token_bytes,
-            link_bytes + link2,
-            pair_flop,
-            token_bytes,
-        )
+        hbm += hbm2 + hbm3 + round(stream)
+        tensor_time += tensor2 + tensor3 + round(tensor)
+        times = (hbm, tensor_time, nvlink + nvlink2, launch + launch2 + fixed)
+        amounts = (flop + flop2 + flop3 + pair_flop, size_bytes + size2 + size3 + read, link_bytes + link2)
         host = self._host_base + self._host_per_row * (rows + len(chunks))
+        base = hbm + tensor_time + times[2] + times[3]
+        issue += issue2
+        if rises and not windowed:
+            return self._equal_rows(rows, times, amounts, part, issue, host, context)
         if base >= issue:
-            times = (hbm, tensor_time, nvlink, launch)
-            return RooflinePrice(times, rise, base, host, amounts, self.source, False, low, limit)
-        # The host issues kernels one by one and the device waits: two pieces, which meet at ``crossing``.
-        crossing = -((base - issue) // rise) if rise else FAR
+            return RooflinePrice(times, rise, rises, base, host, amounts, self.source, False, low, limit)
+        return self._paced(times, rise, rises, issue, host, amounts, context, windowed, low, limit)
+
+    def _equal_rows(
+        self,
+        rows: int,
+        times: tuple[int, int, int, int],
+        amounts: tuple[float, float, float],
+        part: _Rows,
+        issue: int,
+        host: int,
+        context: int,
+    ) -> RooflinePrice:
+        """The price when nobody keeps sums under windows: rows are as long as their mean, all short or all beyond."""
+        rise, low, limit = part.rise, part.low, part.limit
+        hbm, tensor, nvlink, launch = times
+        flop, size, link = amounts
+        for window, each in zip(self.windows, part.rises, strict=True):
+            full = rows * window
+            if context <= full:
+                rise = rise.plus(each)
+                limit = min(limit, full)
+            else:
+                hbm, tensor = hbm + each.hbm * full, tensor + each.tensor * full
+                flop, size = flop + each.flop * full, size + each.size * full
+                low = max(low, full + 1)
+        times = (hbm, tensor, nvlink, launch)
+        amounts, base = (flop, size, link), sum(times)
+        if base >= issue:
+            return RooflinePrice(times, rise, (), base, host, amounts, self.source, False, low, limit)
+        return self._paced(times, rise, (), issue, host, amounts, context, (), low, limit)
+
+    def _paced(
+        self,
+        times: tuple[int, int, int, int],
+        rise: Slope,
+        rises: tuple[Slope, ...],
+        issue: int,
+        host: int,
+        amounts: tuple[float, float, float],
+        context: int,
+        windowed: tuple[int, ...],
+        low: int,
+        limit: int,
+    ) -> RooflinePrice:
+        """The host issues kernels one by one and the device waits: two pieces, which meet where the device is slower.
+
+        With sums under windows a piece is good for the contexts in which it must hold, whatever those sums become.
+        """
+        base, slope, source = sum(times), rise.hbm + rise.tensor, self.source
+        short = issue - base
+        if rises:
+            growth = slope + sum(each.hbm + each.tensor for each in rises)
+            short -= slope * context + sum((r.hbm + r.tensor) * seen for r, seen in zip(rises, windowed, strict=True))
+            if short <= 0:
+                return RooflinePrice(times, rise, rises, base, host, amounts, source, False, context, limit)
+            limit = min(limit, context + (short // growth if growth else FAR))
+            late = times[3] + issue - base
+            times = (*times[:3], late)
+            return RooflinePrice(times, rise, rises, issue, host, amounts, source, True, context, limit)
+        crossing = -(-short // slope) if slope else FAR
         if context >= crossing:
-            times = (hbm, tensor_time, nvlink, launch)
-            return RooflinePrice(times, rise, base, host, amounts, self.source, False, max(low, crossing), limit)
-        times = (hbm, tensor_time, nvlink, launch + issue - base)
-        return RooflinePrice(times, rise, issue, host, amounts, self.source, True, low, min(limit, crossing - 1))
+            return RooflinePrice(times, rise, (), base, host, amounts, source, False, max(low, crossing), limit)
+        times = (*times[:3], times[3] + short)
+        return RooflinePrice(times, rise, (), issue, host, amounts, source, True, low, min(limit, crossing - 1))
 
     # -- parts that depend on one count --------------------------------------------------------------------------
 
     def _block_part(self, tokens: int, mode: int) -> _Part:
         launch = self.efficiency.launch
         work = self._work.blocks(tokens, launch.eager if mode == EAGER else launch.graph)
-        layers = self.shard.model.num_hidden_layers
+        layers = self._mixing.layers
         issued = (0, layers * ATTENTION_LAUNCHES, work.kernels + layers)[mode]
         part = self._blocks[mode][tokens] = self._part(work, issued)
         return part
@@ -216,18 +277,33 @@ class RooflinePricer:
             work.link_bytes * ranks,
         )
 
+    def _chunk(self, chunk: tuple[int, int]) -> Chunk:
+        """Attention and scans of a prompt chunk, and an encoder's pass: seconds become subticks."""
+        if len(self._chunks) >= MOST_CHUNKS:
+            self._chunks.clear()
+        found = self._mixing.chunk(*chunk)
+        ticks = SUBTICKS_PER_SECOND
+        part = Chunk(found.compute * ticks, found.memory * ticks, found.flop, found.size)
+        self._chunks[chunk] = part
+        return part
+
     def _row_part(self, rows: int, context: int) -> _Rows:
-        """Decode attention of all blocks around a summed context."""
+        """Mixers of decode rows around a summed context."""
         if not rows:
-            part = (0, 0, 0.0, 0.0, 0, FAR)
+            part = _Rows(0, 0, 0, 0.0, 0.0, FLAT, (FLAT,) * len(self.windows), 0, FAR)
         else:
-            shard, model = self.shard, self.shard.model
-            layers = model.num_hidden_layers
-            line = self.efficiency.decode.line(
-                rows, context, shard.attention_heads, shard.kv_heads, model.head_dim, model.kv_format.bytes
+            launch, fixed, rise, windows, low, limit = self._mixing.rows(rows, context)
+            part = _Rows(
+                subticks(fixed.memory),
+                subticks(fixed.compute),
+                subticks(launch),
+                fixed.flop,
+                fixed.size,
+                _slope(rise),
+                tuple(_slope(each) for each in windows),
+                low,
+                limit,
             )
-            fixed, rise = subticks(line.fixed * layers), subticks(line.per_token * layers)
-            part = (fixed, rise, 2 * self._half_pair_flop, self._token_bytes, line.low, line.limit)
         self._rows[rows] = part
         return part
 
@@ -243,3 +319,18 @@ class RooflinePricer:
     def totals(self) -> Totals:
         """Device subticks by bound and amounts by capacity of all that was executed."""
         return self._tally.totals(*summed(self._kept()))
+
+
+def _slope(rise: Rise) -> Slope:
+    return Slope(subticks(rise.memory), subticks(rise.compute), rise.flop, rise.size)
+
+
+def sources(shard: Shard, efficiency: Efficiency) -> str:
+    """Where prices come from: the file of coefficients, and laws that another device's coefficients stand in for."""
+    sections = {"mla": Mla, "scan": Scan}
+    used = [name for name, kind in sections.items() if any(isinstance(block.mixer, kind) for _, block in shard.kinds)]
+    if shard.experts:
+        used.append("moe")
+    own = efficiency.sections["gemm"]
+    lent = [f"{name} of {efficiency.sections[name]}" for name in used if efficiency.sections[name] != own]
+    return efficiency.source + (f"; {', '.join(lent)}" if lent else "")

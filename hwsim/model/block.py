@@ -68,9 +68,9 @@ class Block:
 
 
 class Run(NamedTuple):
-    """``count`` equal layers that follow each other."""
+    """``layers`` equal layers that follow each other."""
 
-    count: int
+    layers: int
     block: Block
 
 

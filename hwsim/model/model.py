@@ -179,16 +179,16 @@ class Model:
         return sum(
             count * block.mixer.kv_elements()
             for count, block in self.runs
-            if block.mixer is not None and self._keeps(block) and self._saturates(block) == windowed
+            if block.mixer is not None and self.keeps(block) and self.saturates(block) == windowed
         )
 
     @staticmethod
-    def _keeps(block: Block) -> bool:
+    def keeps(block: Block) -> bool:
         """Whether a layer keeps keys and values for later tokens: all but those of encoders."""
         return not isinstance(block.mixer, Attention) or block.mixer.causal
 
     @staticmethod
-    def _saturates(block: Block) -> bool:
+    def saturates(block: Block) -> bool:
         """Whether the cache of a layer stops growing: within a window, but not where an indexer chooses."""
         return isinstance(block.mixer, Attention) and block.mixer.window is not None
 
@@ -228,7 +228,7 @@ class Model:
         """Bytes that a sequence of this length keeps when window layers drop what they cannot see."""
         total = self.state_bytes + tokens * (self.kv_bytes_per_token + self.index_kv_bytes_per_token)
         for count, block in self.runs:
-            if self._saturates(block) and block.mixer is not None and block.mixer.window is not None:
+            if self.saturates(block) and block.mixer is not None and block.mixer.window is not None:
                 seen = min(tokens, block.mixer.window)
                 total += int(count * block.mixer.kv_elements() * self.kv_format.bytes) * seen
         return total
