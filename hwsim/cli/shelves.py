@@ -144,13 +144,10 @@ def _models() -> dict[str, str]:
 
 def _model(name: str) -> str:
     """The hyper-parameters of a model and what follows from them."""
-    from dataclasses import asdict
-
+    from hwsim.model.describe import describe
     from hwsim.model.find import find
 
-    model = find(name)
-    facts = {**asdict(model), "parameters": model.parameters, "kv_bytes_per_token": model.kv_bytes_per_token}
-    return "\n".join(f"{key}: {_written(value)}" for key, value in facts.items())
+    return "\n".join(f"{key}: {_written(value)}" for key, value in describe(find(name)).items())
 
 
 def _written(value: object) -> str:

@@ -271,12 +271,17 @@ class Shard:
 
     @cached_property
     def kv_bytes_per_token(self) -> int:
-        """KV bytes that a token keeps for good on this rank: ``2*L*ceil(k/p)*e*b`` over the layers that see all."""
+        """Bytes of a token's place in the page pool of this rank: ``2*L*ceil(k/p)*e*b``, all layers kept to the end."""
+        return self.full_kv_bytes_per_token + self.window_kv_bytes_per_token + self.index_kv_bytes_per_token
+
+    @cached_property
+    def full_kv_bytes_per_token(self) -> int:
+        """KV bytes that a token keeps for good on this rank, in the layers that see all tokens."""
         return self._kv(False)
 
     @cached_property
     def window_kv_bytes_per_token(self) -> int:
-        """KV bytes of a token in window layers of this rank, until it leaves the window."""
+        """KV bytes of a token in window layers of this rank, of use until it leaves the window."""
         return self._kv(True)
 
     @property
@@ -284,17 +289,6 @@ class Shard:
         """Bytes of indexer keys per token, on every rank."""
         count = sum(n * block.mixer.index_elements() for n, block in self.kinds if block.mixer is not None)
         return int(count * self.model.kv_format.bytes)
-
-    @property
-    def paged_kv_bytes_per_token(self) -> int:
-        """Bytes of a token's place in the page pool when no layer gives pages back early."""
-        cross = sum(
-            count * block.cross.kv_elements(self.tensor_parallel_size)
-            for count, block in self.kinds
-            if block.cross is not None and self._kv(False) == 0
-        )
-        cross_bytes = int(cross * self.model.kv_format.bytes)
-        return self.kv_bytes_per_token + self.window_kv_bytes_per_token + self.index_kv_bytes_per_token + cross_bytes
 
     @property
     def state_bytes(self) -> int:

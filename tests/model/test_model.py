@@ -112,7 +112,7 @@ def test_bad_models_are_refused(name: str, more: dict[str, object], says: str) -
 
 
 def test_unknown_family_names_the_known_ones() -> None:
-    with pytest.raises(ScenarioError, match="llama4_text.*; did you mean llama"):
+    with pytest.raises(ScenarioError, match=r"llama4_text.*; did you mean llama"):
         from_config({"model_type": "lama"})
 
 

@@ -54,6 +54,7 @@ def kv_room(
 ) -> KvRoom:
     """Pages of ``page_bytes`` (all layers of one rank) that fit on a GPU; ``FitError`` says what does not fit."""
     requested = total_bytes * utilisation
+    page_bytes = max(page_bytes, 1.0)  # a model without cache: pages cost nothing worth counting
     fixed = weight_bytes + activation_bytes + runtime_bytes + (graph_bytes if graphs_inside_budget else 0)
     kv_bytes = kv_cache_memory_bytes if kv_cache_memory_bytes is not None else requested - fixed
     if num_gpu_blocks_override is not None:
