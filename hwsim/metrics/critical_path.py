@@ -65,7 +65,7 @@ def _walk(spans: Mapping[str, Any], folds: list[Mapping[str, Any]]) -> list[Part
     """Back from the last end, cause by cause."""
     ends, starts = np.asarray(spans["end_s"], dtype=float), np.asarray(spans["start_s"], dtype=float)
     row_of = {int(span): row for row, span in enumerate(np.asarray(spans["span"]).tolist())}
-    causes = np.asarray(spans["cause"]).tolist()
+    causes = np.asarray(spans["after"]).tolist()
     row = int(np.argmax(ends))
     parts: list[Part] = []
     while True:

@@ -84,7 +84,7 @@ def spans(executor: Executor) -> dict[str, Any]:
         "end_s": raw["end"] / 1e12,
         "start_ticks": raw["start"],
         "end_ticks": raw["end"],
-        "cause": raw["cause"],
+        "after": raw["cause"],
         "reason": raw["reason"].tolist(),
         "kind": [executor.works[index].kind for index in works],
         "resource": [executor.works[index].bound or "time" for index in works],

@@ -19,7 +19,7 @@ def picture(spans: Mapping[str, Any]) -> str:
     kinds: dict[tuple[str, str], str] = {}
     arrows: dict[tuple[tuple[str, str], tuple[str, str]], int] = {}
     key_of: dict[int, tuple[str, str]] = {}
-    columns = (spans["span"], spans["track"], spans["name"], spans["kind"], spans["cause"])
+    columns = (spans["span"], spans["track"], spans["name"], spans["kind"], spans["after"])
     for span, track, name, kind, cause in zip(*columns, strict=True):
         key = key_of[int(span)] = (str(track), str(name))
         boxes[key] = boxes.get(key, 0) + 1
