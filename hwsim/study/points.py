@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwsim.scenario.load import Scenario
 
 PROSE = ("hwsim", "name", "description", "cite", "claims", "unscored", "assert")
-FEW = 4
+FEW = 12  # starting worker processes takes longer than a few short runs
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,62 @@
+"""How a client measured: what a data set says about its load generator, or what is assumed of it, as a YAML file.
+
+Every field has a value and where it is from; a field marked ``assumed`` has ``others``, the values under which the
+sensitivity of the results is reported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+FOLDER = Path(__file__).parent / "protocols"
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A closed-loop or queued client.
+
+    ``prompts_per_client`` times the clients (at least ``least_prompts``) requests are sent, all clients starting at
+    once; prompt and answer lengths are uniform between ``length_low`` and ``length_high`` times the nominal ones;
+    ``statistic`` is what is reported of TTFT and TPOT.
+    """
+
+    name: str
+    prompts_per_client: float = 10
+    least_prompts: int = 1
+    length_low: float = 1.0
+    length_high: float = 1.0
+    statistic: str = "mean"
+    others: tuple[tuple[str, Any], ...] = ()
+    text: str = ""
+
+    def requests(self, clients: int) -> int:
+        """Requests of a run with that many clients."""
+        return max(self.least_prompts, round(self.prompts_per_client * clients), clients)
+
+    def lengths(self, nominal: int) -> Any:
+        """A length as a scenario writes it."""
+        low, high = max(1, round(nominal * self.length_low)), max(1, round(nominal * self.length_high))
+        return low if low == high else {"kind": "uniform", "min": low, "max": high}
+
+    def longest(self, nominal: int) -> int:
+        """The longest length that can be drawn."""
+        return max(1, round(nominal * self.length_high))
+
+    def alternatives(self) -> list[tuple[str, Protocol]]:
+        """The protocol with one assumption changed at a time."""
+        return [(f"{name} {value}", replace(self, **{name: value})) for name, value in self.others]
+
+
+@cache
+def protocol(name: str) -> Protocol:
+    """The committed protocol of that name."""
+    import yaml
+
+    text = (FOLDER / f"{name}.yaml").read_text(encoding="utf-8")
+    data = yaml.safe_load(text)
+    fields = {key: item["value"] for key, item in data["client"].items()}
+    others = tuple((key, other) for key, item in data["client"].items() for other in item.get("others", ()))
+    return Protocol(name, **fields, others=others, text=text)
