@@ -99,7 +99,7 @@ class Admission:
             self._reject(request, reason)
             return
         if -(-request.prompt_tokens // engine.pool.block_size) > engine.pool.usable:
-            self._reject(request, self._too_large(request))
+            self._reject(request, self.too_large(request))
             return
         room = limit - request.prompt_tokens
         if request.output_tokens >= room:
@@ -107,7 +107,7 @@ class Admission:
             request.ends_by_eos = False
         if request.max_tokens > room:
             request.max_tokens = room
-        reason = engine.scheduler.refuses(request)
+        reason = engine.scheduler.receives(request)
         if reason is not None:
             self._reject(request, reason)
         elif self.waiting.push(request):
@@ -127,9 +127,10 @@ class Admission:
         """Give up the head of the queue: no state of the engine could let it in."""
         request = self.waiting.take()
         self.blocked = False
-        self._reject(request, reason or self._too_large(request))
+        self._reject(request, reason or self.too_large(request))
 
-    def _too_large(self, request: Request) -> str:
+    def too_large(self, request: Request) -> str:
+        """Why a request can never fit."""
         pool, config = self.engine.pool, self.engine.config
         pages = -(-request.known // pool.block_size)
         if pages <= pool.usable and not config.enable_chunked_prefill:

@@ -225,6 +225,8 @@ class Engine:
                 self.stalled_until = self.remote.next_news()
             elif self.admission.tried:
                 self.admission.reject_head()
+            else:
+                self.admission.blocked = False
 
     def boundary(self) -> int | None:
         """Alone time of the next call that can decide anything new, as far as is known now (None: nothing to do)."""

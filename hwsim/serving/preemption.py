@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def preempt(engine: Engine, request: Request, given: int = 0) -> None:
-    """Take everything from ``request`` and put it at the front of the queue; it will be computed again.
+    """Take everything from ``request`` and put it back into the queue; it will be computed again.
 
     ``given``: tokens that this very call had already scheduled for it and that it gives back.
     """
@@ -42,11 +42,14 @@ def preempt(engine: Engine, request: Request, given: int = 0) -> None:
         if engine.log is not None:
             engine.log.left(request, rows.beat)
         rows.leave(request)
-    engine.pool.release(request, hashed, may_return=True)
+    if engine.scheduler.remembers_preempted:
+        engine.pool.release(request, hashed, may_return=True)
+    else:
+        engine.pool.release(request, 0)
     if request.emitted >= request.output_tokens:
         engine.announce(request, request.last_token)  # likewise: only a wasted row was left
         return
     request.known = request.prompt_tokens + request.emitted
     request.computed = 0
     request.join_beat = -1
-    engine.admission.return_to_front(request)
+    engine.scheduler.requeue(request)

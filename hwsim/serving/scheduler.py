@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hwsim.part import Parts
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
+    from hwsim.serving.request import Request
 
 SCHEDULERS = Parts("hwsim.serving.schedulers")
 
@@ -22,6 +23,8 @@ class Scheduler:
     must depend only on what calls and arrivals have done, never on how many steps were taken at once: whatever
     changes with time alone must be asked for with ``moment()``.
     """
+
+    remembers_preempted = True  # pages of a pre-empted request stay findable for it until somebody takes them
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -38,9 +41,38 @@ class Scheduler:
         """Put one batch together and run it (or run nothing); also called when a decode step lacks pages."""
         raise NotImplementedError
 
-    def refuses(self, request: Any) -> str | None:
-        """Why ``request`` could never be served, or None."""
+    def receives(self, request: Request) -> str | None:
+        """An arrival, before it is queued: its limits may be cut to what the engine accepts; says why it is refused."""
         return None
+
+    def requeue(self, request: Request) -> None:
+        """A pre-empted request comes back: to the front of the queue."""
+        self.engine.admission.return_to_front(request)
+
+    def victim(self) -> Request:
+        """Who gives up its pages when a decode step lacks some: the last that was let in."""
+        return next(reversed(self.engine.running))
+
+    def decode(self, call: int) -> None:
+        """One step of all decode rows, after pre-empting as many as their pages take."""
+        engine, rows = self.engine, self.engine.rows
+        while rows.count and rows.pages(1) > engine.pool.free:
+            engine.preempt(self.victim())
+        if rows.count:
+            engine.pool.take(rows.pages(1))
+            engine.run(call, rows.count, rows.context(), [])
+
+    def promised(self) -> int:
+        """Pages that unfinished prompts among the running will still take."""
+        size = self.engine.pool.block_size
+        return sum(-(-r.known // size) - r.pages for r in self.engine.partials)
+
+    def find(self, request: Request) -> tuple[int, int, list[list]]:
+        """What of a prompt is cached here: (pages, how many of them lie in the free queue, holds for ``touch``)."""
+        if request.prefix_ids is None and request.private is None:
+            return 0, 0, []
+        pool = self.engine.pool
+        return pool.lookup(request, (request.known - 1) // pool.block_size)
 
 
 def scheduler(engine: Engine) -> Scheduler:

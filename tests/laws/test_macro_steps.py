@@ -9,6 +9,7 @@ import pytest
 from hwsim.cost.price import StepPrice, StepShape
 from hwsim.serving.engine import Engine, EngineConfig
 from hwsim.serving.request import Request
+from hwsim.serving.scheduler import SCHEDULERS
 
 TICK = 1 << 10
 
@@ -34,10 +35,18 @@ class AffinePricer:
         return StepPrice(base, slope, host=self.host, low=low, limit=limit)
 
 
-def run(seed: int, *, single_step: bool) -> tuple:
+def run(seed: int, *, single_step: bool, scheduler: str = "vllm_v1") -> tuple:
     """One random engine and workload; checks its books and returns everything that must not depend on stepping."""
     rng = random.Random(seed)
+    options = {}
+    if scheduler == "sglang":
+        options = {"new_token_ratio_decay_steps": rng.choice([3, 30]), "init_new_token_ratio": rng.choice([0.0, 0.2])}
+        options["max_prefill_tokens"] = rng.choice([8, 64])
+    elif scheduler == "trtllm":
+        options = {"capacity_scheduler_policy": rng.choice(["GUARANTEED_NO_EVICT", "MAX_UTILIZATION"])}
     config = EngineConfig(
+        scheduler=scheduler,
+        options=options,
         num_gpu_blocks=rng.choice([6, 11, 20, 60]),
         block_size=rng.choice([1, 2, 4, 16]),
         max_num_batched_tokens=rng.choice([4, 8, 32]),
@@ -49,6 +58,7 @@ def run(seed: int, *, single_step: bool) -> tuple:
         reserve_full_prompt=rng.random() < 0.7,
         enable_prefix_caching=rng.random() < 0.8,
         max_model_len=rng.choice([30, 1 << 30]),
+        enable_chunked_prefill=scheduler == "vllm_v1" or rng.random() < 0.5,
     )
     engine = Engine(config, AffinePricer(rng), single_step=single_step)
     requests, time = [], 0
@@ -105,6 +115,20 @@ def test_macro_steps_equal_single_steps(block: int) -> None:
         assert macro_counts == single_counts, seed
         jumped += steps - stretches
     assert jumped > 1000
+
+
+@pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS.names() if name != "vllm_v1"])
+def test_every_scheduler_keeps_the_laws(scheduler: str) -> None:
+    jumped = preempted = 0
+    for seed in range(400):
+        macro, macro_counts, stretches = run(seed, single_step=False, scheduler=scheduler)
+        single, single_counts, steps = run(seed, single_step=True, scheduler=scheduler)
+        assert macro == single, seed
+        assert macro_counts == single_counts, seed
+        jumped += steps - stretches
+        preempted += sum(row[5] for row in macro)
+    assert jumped > 1000
+    assert (preempted > 5) == (scheduler != "static")
 
 
 def test_advancing_in_pieces_changes_nothing() -> None:

@@ -69,7 +69,7 @@ class VllmV1(Scheduler):
                 chunks.append((request, tokens))
                 budget -= tokens
         if not preempted:
-            self._admit(budget, chunks, call)
+            self.admit(budget, chunks, call)
         if decodes or chunks:
             engine.run(call, decodes, context, chunks)
         if preempted:
@@ -105,7 +105,7 @@ class VllmV1(Scheduler):
 
     # -- letting in ----------------------------------------------------------------------------------------------
 
-    def _admit(self, budget: int, chunks: list[tuple[Request, int]], call: int) -> None:
+    def admit(self, budget: int, chunks: list[tuple[Request, int]], call: int) -> None:
         """Admit from the head of the queue while tokens, places and pages last; chunks are added in order."""
         engine = self.engine
         config, pool, admission = engine.config, engine.pool, engine.admission
@@ -121,7 +121,7 @@ class VllmV1(Scheduler):
             cached = request.computed
             if not held:
                 if request.prefix_ids is not None or request.private is not None:
-                    hits, idle, holds = pool.lookup(request, (request.known - 1) // size)
+                    hits, idle, holds = self.find(request)
                 cached = held = hits
                 cached *= size
                 if (request.remote_tokens or engine.remote.connector is not None) and self._load(
@@ -136,10 +136,11 @@ class VllmV1(Scheduler):
             if tokens > budget:
                 if not config.enable_chunked_prefill:
                     break
-                tokens = budget
+                tokens = self.cut(budget)
+                if not tokens:
+                    break
             first = -(-(cached + tokens) // size) - held
-            whole = -(-request.known // size) - held if config.reserve_full_prompt else first
-            if whole + idle > pool.free - (admission.watermark if engine.running else 0):
+            if self.needs(request, held, first) + idle > pool.free - self.kept_free():
                 admission.blocked = True
                 break
             waiting.take()
@@ -151,6 +152,24 @@ class VllmV1(Scheduler):
             chunks.append((request, tokens))
             budget -= tokens
 
+    def cut(self, budget: int) -> int:
+        """Tokens of a prompt that does not fit in the budget whole."""
+        return budget
+
+    def needs(self, request: Request, held: int, first: int) -> int:
+        """Pages that must be free for ``request`` to enter with ``first`` pages now and ``held`` before."""
+        if self.engine.config.reserve_full_prompt:
+            return -(-request.known // self.engine.pool.block_size) - held
+        return first
+
+    def kept_free(self) -> int:
+        """Pages that an admission must leave alone."""
+        return self.engine.admission.watermark if self.engine.running else 0
+
+    def kept_for_loads(self) -> int:
+        """Pages that the start of a load must leave alone: what other unfinished prompts need, too."""
+        return self.kept_free() + self.promised()
+
     def _load(self, request: Request, hits: int, idle: int, holds: list[list], call: int) -> bool:
         """Start to load the KV that lies elsewhere; False if there is none (then the prompt is computed)."""
         engine = self.engine
@@ -160,9 +179,7 @@ class VllmV1(Scheduler):
             request.remote_tokens = 0
             return False
         pages = -(-(hits * size + tokens) // size) - hits
-        promised = sum(-(-r.known // size) - r.pages for r in engine.partials)
-        kept_free = engine.admission.watermark if engine.running else 0
-        if pages + idle > pool.free - promised - kept_free:
+        if self.needs(request, hits, pages) + idle > pool.free - self.kept_for_loads():
             engine.admission.blocked = True
             return True
         engine.admission.waiting.take()

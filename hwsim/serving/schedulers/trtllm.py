@@ -1,0 +1,79 @@
+"""TensorRT-LLM: a capacity scheduler says who may hold memory, then tokens are handed out.
+
+Source: TensorRT-LLM ``pyexecutor/scheduler.py`` as rules (capacity policy, micro-batch).  GUARANTEED_NO_EVICT is the
+default; MAX_UTILIZATION pauses the last.  The overlap scheduler learns of every end one step late, so each
+request costs one more decode row.  Simplification: a prompt that could reuse a block of another one of the same round
+is not put off.
+"""
+
+from __future__ import annotations
+
+from hwsim.serving.request import Request
+from hwsim.serving.schedulers.vllm_v1 import VllmV1
+
+NO_EVICT = "GUARANTEED_NO_EVICT"
+
+
+class Trtllm(VllmV1):
+    """Generation first, then prompts; with GUARANTEED_NO_EVICT a prompt enters only if all it may ever need is free."""
+
+    ahead = 1  # when prompts are let in, the decode rows already hold the pages of this step
+
+    @property
+    def no_evict(self) -> bool:
+        """True when nobody is ever paused."""
+        return self.engine.config.options.get("capacity_scheduler_policy", NO_EVICT) == NO_EVICT
+
+    def receives(self, request: Request) -> str | None:
+        """Refused if a step cannot hold the prompt or the pool cannot hold prompt and ``max_tokens``."""
+        config, pool = self.engine.config, self.engine.pool
+        if not config.enable_chunked_prefill and request.prompt_tokens > config.max_num_batched_tokens:
+            return (
+                f"prompt of {request.prompt_tokens} tokens exceeds max_num_tokens {config.max_num_batched_tokens}, "
+                "no chunking"
+            )
+        if self.no_evict and self._most(request) > pool.usable:
+            return (
+                f"prompt and max_tokens ({request.prompt_tokens} + {request.max_tokens}) need {self._most(request)} "
+                f"KV blocks, the pool has {pool.usable}"
+            )
+        if config.async_scheduling:
+            request.ends_by_eos = True  # even an end by length is seen one step late
+        return None
+
+    def _most(self, request: Request) -> int:
+        """Pages of a request at its longest."""
+        return -(-(request.prompt_tokens + request.max_tokens) // self.engine.pool.block_size)
+
+    def needs(self, request: Request, held: int, first: int) -> int:
+        """Everything the request may ever need, or only the next step's pages."""
+        return self._most(request) - held if self.no_evict else first
+
+    def kept_free(self) -> int:
+        """What the running requests may still take."""
+        return self.promised() if self.no_evict else 0
+
+    def kept_for_loads(self) -> int:
+        """The same as for any other request."""
+        return self.kept_free()
+
+    def promised(self) -> int:
+        """Pages up to ``max_tokens`` of all running requests, less those they hold."""
+        beat, size = self.engine.rows.beat, self.engine.pool.block_size
+        left = 0
+        for r in self.engine.running:
+            pages = r.pages if r.join_beat < 0 else -(-(r.offset + min(beat + self.ahead, r.finish_beat)) // size)
+            left += max(self._most(r) - pages, 0)
+        return left
+
+    def limited(self, tokens: int) -> int:
+        """There is no threshold for long prompts."""
+        return tokens
+
+    def cut(self, budget: int) -> int:
+        """Chunks are cut to whole blocks."""
+        size = self.engine.pool.block_size
+        return budget // size * size or budget
+
+
+PART = Trtllm

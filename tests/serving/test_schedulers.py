@@ -1,0 +1,160 @@
+"""One worked schedule for each scheduler, step by step: who computes how many tokens."""
+
+from __future__ import annotations
+
+import pytest
+
+from hwsim.cost.price import StepPrice, StepShape
+from hwsim.serving.engine import Engine, EngineConfig
+from hwsim.serving.request import Request
+from hwsim.serving.schedule_log import ScheduleLog
+
+TICK = 1 << 10
+
+
+class TenTicks:
+    """Every step takes ten ticks."""
+
+    def price(self, shape: StepShape, context: int) -> StepPrice:
+        return StepPrice(10 * TICK)
+
+
+def run(requests: list[tuple[int, ...]], **fields) -> tuple[list[dict[int, int]], list[Request], Engine]:
+    """Requests are (arrival, prompt, output, max_tokens); returns the tokens of each step by request."""
+    log = ScheduleLog()
+    config = EngineConfig(**{"async_scheduling": False, "block_size": 4, **fields})
+    engine = Engine(config, TenTicks(), log=log)
+    live = [Request(i, arrival, *lengths) for i, (arrival, *lengths) in enumerate(requests)]
+    for request in live:
+        engine.submit(request, request.arrival * TICK)
+    engine.advance()
+    assert engine.pool.held == 0
+    steps: list[dict[int, int]] = [{} for _ in range(engine.step)]
+    table = log.table(engine)
+    for step, name, tokens in zip(table["step"], table["request_id"], table["num_scheduled_tokens"], strict=True):
+        steps[step][int(name)] = tokens
+    return steps, live, engine
+
+
+def test_vllm_v0_computes_prompts_first_and_whole() -> None:
+    steps, live, _ = run(
+        [(0, 6, 3), (0, 5, 2), (0, 4, 2)],
+        scheduler="vllm_v0",
+        num_gpu_blocks=11,
+        max_num_batched_tokens=8,
+        enable_chunked_prefill=False,
+    )
+    assert steps == [{0: 6}, {1: 5}, {2: 4}, {0: 1, 1: 1, 2: 1}, {0: 1}]
+    assert [r.finish for r in live] == [50 * TICK, 40 * TICK, 40 * TICK]
+
+
+def test_vllm_v0_pre_empts_the_last_and_computes_it_again() -> None:
+    steps, live, _ = run(
+        [(0, 7, 4), (0, 7, 4)],
+        scheduler="vllm_v0",
+        num_gpu_blocks=5,
+        max_num_batched_tokens=16,
+        enable_chunked_prefill=False,
+        enable_prefix_caching=False,
+    )
+    assert steps == [{0: 7, 1: 7}, {0: 1, 1: 1}, {0: 1}, {0: 1}, {1: 9}, {1: 1}]
+    assert [r.preemptions for r in live] == [0, 1]
+
+
+def test_vllm_v0_keeps_a_watermark_at_admission() -> None:
+    fields = {"scheduler": "vllm_v0", "num_gpu_blocks": 11, "enable_chunked_prefill": False}
+    requests = [(0, 16, 2), (0, 20, 2)]
+    assert run(requests, watermark=0.0, **fields)[0][0] == {0: 16, 1: 20}
+    assert run(requests, watermark=0.2, **fields)[0][:3] == [{0: 16}, {0: 1}, {1: 20}]
+
+
+def test_sglang_runs_prefill_batches_alone_and_chunks_the_last() -> None:
+    steps, live, engine = run(
+        [(0, 6, 4), (0, 10, 3), (0, 3, 2)],
+        scheduler="sglang",
+        num_gpu_blocks=31,
+        block_size=1,
+        max_num_batched_tokens=8,
+        options={"init_new_token_ratio": 0.5, "new_token_ratio_decay_steps": 10**9},
+    )
+    assert steps == [{0: 6, 1: 2}, {1: 8}, {2: 3}, {0: 1, 1: 1, 2: 1}, {0: 1, 1: 1}, {0: 1}]
+    assert live[0].first_token == 10 * TICK
+    # the pause of request 0 (its tokens come at 10 and 40), and of request 1 (20 and 40), stand among the gaps
+    assert sorted(engine.journal.gaps) == [(10 * TICK, 1), (20 * TICK, 1), (30 * TICK, 1)]
+
+
+def test_sglang_holds_back_a_share_of_the_outputs() -> None:
+    fields = {"scheduler": "sglang", "num_gpu_blocks": 41, "block_size": 1}
+    requests = [(0, 10, 2, 20), (1, 5, 2, 10)]
+    for ratio, second in ((0.5, {1: 5}), (0.9, {0: 1})):  # 30 free, less ratio x 19, against 5 + 10 + 1
+        options = {"init_new_token_ratio": ratio, "new_token_ratio_decay_steps": 10**9}
+        assert run(requests, options=options, **fields)[0][1] == second
+
+
+def test_sglang_retracts_those_with_fewest_outputs_and_the_longest_prompt() -> None:
+    steps, live, _ = run(
+        [(0, 4, 6), (1, 1, 5)],
+        scheduler="sglang",
+        num_gpu_blocks=13,
+        block_size=1,
+        max_num_batched_tokens=8,
+        options={"init_new_token_ratio": 0.0},
+    )
+    both = {0: 1, 1: 1}
+    assert steps == [{0: 4}, {1: 1}, both, both, both, {1: 1}, {0: 8}, {0: 1}]
+    assert [r.preemptions for r in live] == [1, 0]
+
+
+def test_sglang_new_token_ratio_falls_with_decode_steps() -> None:
+    _, _, engine = run([(0, 4, 101)], scheduler="sglang", num_gpu_blocks=1001, block_size=1)
+    assert engine.scheduler.new_token_ratio == pytest.approx(0.7 - 100 * (0.7 - 0.098) / 600)  # type: ignore[attr-defined]
+
+
+def test_trtllm_admits_only_what_may_run_to_its_end() -> None:
+    steps, live, _ = run(
+        [(0, 6, 2, 10), (0, 8, 2, 8), (0, 4, 2, 4), (0, 4, 2, 4)],
+        scheduler="trtllm",
+        num_gpu_blocks=11,
+        max_num_batched_tokens=16,
+        enable_chunked_prefill=False,
+    )
+    assert steps == [{0: 6, 1: 8}, {0: 1, 1: 1, 2: 4}, {2: 1, 3: 4}, {3: 1}]
+    assert all(r.preemptions == 0 for r in live)
+
+
+def test_trtllm_overlap_costs_one_more_row_and_chunks_are_whole_blocks() -> None:
+    steps, live, engine = run(
+        [(0, 6, 2), (0, 9, 1)],
+        scheduler="trtllm",
+        num_gpu_blocks=21,
+        max_num_batched_tokens=12,
+        async_scheduling=True,
+    )
+    assert steps == [{0: 6, 1: 4}, {0: 1, 1: 5}, {0: 1, 1: 1}]
+    assert engine.wasted_rows == 2 and [r.finish for r in live] == [20 * TICK, 20 * TICK]
+
+
+def test_trtllm_maximum_utilisation_pauses_the_last() -> None:
+    steps, live, _ = run(
+        [(0, 7, 4), (0, 7, 4)],
+        scheduler="trtllm",
+        num_gpu_blocks=5,
+        options={"capacity_scheduler_policy": "MAX_UTILIZATION"},
+        reserve_full_prompt=False,
+        enable_prefix_caching=False,
+    )
+    assert steps == [{0: 7, 1: 7}, {0: 1, 1: 1}, {0: 1}, {0: 1}, {1: 9}, {1: 1}]
+    assert [r.preemptions for r in live] == [0, 1]
+
+
+def test_static_batches_wait_for_their_longest() -> None:
+    steps, _, _ = run(
+        [(0, 6, 2), (0, 5, 4), (0, 4, 2), (25, 4, 2)],
+        scheduler="static",
+        num_gpu_blocks=41,
+        max_num_seqs=2,
+        max_num_batched_tokens=8,
+    )
+    first, second = {0: 6, 1: 2}, {1: 3}
+    assert steps[:5] == [first, second, {0: 1, 1: 1}, {1: 1}, {1: 1}]
+    assert steps[5:] == [{2: 4, 3: 4}, {2: 1, 3: 1}]
