@@ -33,8 +33,9 @@ def bounds(shard: Shard, device: Accelerator, *, context: int = 1, rows: int = 1
     bandwidth = device.hbm_bandwidth
     flop = size = prompt_flop = prompt_size = 0.0
     for stage in shard.stages():
-        head = 2.0 * stage.head.n * stage.head.k if stage.last else 0.0
-        head_bytes = stage.head_bytes if stage.last else 0.0
+        ends = stage.last and shard.model.head
+        head = 2.0 * stage.head.n * stage.head.k if ends else 0.0
+        head_bytes = stage.head_bytes if ends else 0.0
         flop += rows * (stage.flop_per_token_linear + head) + _decode_flop(stage, rows, context)
         size += stage.active_bytes(rows) + head_bytes + _cache_bytes(stage, rows, context)
         prompt_flop += prompt * stage.flop_per_token_linear + head + _prompt_flop(stage, prompt)

@@ -73,6 +73,8 @@ class Mixing:
         self.ranks = shard.tensor_parallel_size
         self.kv = shard.model.kv_format.bytes
         self.kinds = [self._kind(count, block.mixer) for count, block in shard.kinds if block.mixer is not None]
+        if shard.model.encoder:
+            self.kinds = [kind._replace(chunk=_no_chunk, floor=0.0) for kind in self.kinds] + self._two_stacks()
         self.floor = sum(kind.floor * kind.layers for kind in self.kinds)
         self.layers = sum(kind.layers for kind in self.kinds)
 
@@ -113,6 +115,32 @@ class Mixing:
             floor = law.mla.prefill_floor
             return _Kind(layers, index, self._absorbed(mixer, index), self._expanded(mixer, index), floor)
         return _Kind(layers, index, self._recurrence(mixer), self._scan(mixer), 0.0)
+
+    def _two_stacks(self) -> list[_Kind]:
+        """Prompts go through the encoder; a decode row reads its own tokens and the encoder's, once each.
+
+        A token of context is either of them and both keep equal bytes, so cross-attention costs its kernel only.
+        """
+        found = []
+        if self.shard.first:
+            for count, block in self.shard.model.encoder:
+                if isinstance(block.mixer, Attention):
+                    floor = self.efficiency.prefill.floor
+                    found.append(_Kind(count, -1, _no_decode, self._prompt(block.mixer, -1), floor))
+        for count, block in self.shard.kinds:
+            if block.cross is not None:
+                found.append(_Kind(count, -1, self._kernel(block.cross), _no_chunk, 0.0))
+        return found
+
+    def _kernel(self, mixer: Attention) -> Callable[[int, int], Decode]:
+        """The fixed part of decode attention."""
+        heads, kv = mixer.heads // self.ranks, -(-mixer.kv_heads // self.ranks)
+
+        def decode(rows: int, context: int) -> Decode:
+            line = self.efficiency.decode.line(rows, context, heads, kv, mixer.head_dim, self.kv)
+            return Decode(line.fixed, Rise(), Rise(), (), line.low, line.limit)
+
+        return decode
 
     # -- softmax attention ---------------------------------------------------------------------------------------
 
@@ -252,6 +280,14 @@ class Mixing:
             return _chunk(time, new * flop * self.ranks, (new * moved + 2 * state) * self.ranks)
 
         return chunk
+
+
+def _no_decode(rows: int, context: int) -> Decode:
+    return Decode(0.0, Rise(), Rise(), ())
+
+
+def _no_chunk(new: int, past: int) -> Chunk:
+    return Chunk(0.0, 0.0, 0.0, 0.0)
 
 
 def _times(rise: Rise, times: int) -> Rise:

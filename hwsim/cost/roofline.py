@@ -10,7 +10,7 @@ from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
 from hwsim.cost.launch import CaptureSizes
 from hwsim.cost.mixing import Chunk, Mixing, Rise
 from hwsim.cost.price import SUBTICKS_PER_SECOND, StepPrice, StepShape, subticks
-from hwsim.cost.roofline_price import FLAT, RooflinePrice, Slope, summed
+from hwsim.cost.roofline_price import FLAT, OncePrice, RooflinePrice, Slope, summed
 from hwsim.cost.tally import Tally, Totals
 from hwsim.cost.work import PassWork, Work
 from hwsim.model.parts.mla import Mla
@@ -89,6 +89,7 @@ class RooflinePricer:
         self._recent: list[RooflinePrice] = []
         self._gone: list[RooflinePrice] = []
         self._tally = Tally()
+        self._encodes = bool(shard.model.encoder)
         launch = efficiency.launch
         self._floor = subticks(self._mixing.floor)
         self._late = subticks((launch.eager - launch.graph) * self._mixing.layers)
@@ -98,18 +99,30 @@ class RooflinePricer:
     def price(self, shape: StepShape, context: int, windowed: tuple[int, ...] = ()) -> StepPrice:
         """The price of ``shape``; decode batches and shapes that may repeat come from a table."""
         rows, chunks, heads = shape
+        if windowed:
+            return self._under_windows(shape, context, windowed)
         if not chunks and heads == rows:
             price = self._decodes.get(rows)
             if price is None or not price.low <= context <= price.limit:
-                price = self._decodes[rows] = self._piece(shape, context, windowed)
+                price = self._decodes[rows] = self._piece(shape, context)
             return price
         if chunks and chunks[0][1]:  # a prompt goes on: such a shape hardly comes again
-            price = self._fresh(rows, chunks, heads, context, windowed)
+            price = self.fresh(rows, chunks, heads, context, ())
             self._keep(price)
             return price
         price = self._table.get(shape)
         if price is None or not price.low <= context <= price.limit:
-            price = self._table[shape] = self._fresh(rows, chunks, heads, context, windowed)
+            price = self._table[shape] = self.fresh(rows, chunks, heads, context, ())
+            self._keep(price)
+        return price
+
+    def _under_windows(self, shape: StepShape, context: int, windowed: tuple[int, ...]) -> RooflinePrice:
+        """The price for a caller that keeps sums under windows; a piece of the host's pace is good for once."""
+        price = self._table.get(shape)
+        if price is None or not price.low <= context <= price.limit:
+            price = self.fresh(*shape, context, windowed)
+            if not isinstance(price, OncePrice):
+                self._table[shape] = price
             self._keep(price)
         return price
 
@@ -127,15 +140,12 @@ class RooflinePricer:
             price.windowed[:] = [0] * len(price.windowed)
         self._gone, self._recent, self._table = self._recent, [], {}
 
-    def _piece(self, shape: StepShape, context: int, windowed: tuple[int, ...]) -> RooflinePrice:
+    def _piece(self, shape: StepShape, context: int) -> RooflinePrice:
         """The piece of a decode price that holds at ``context``; pieces are kept, as their counts go on."""
-        fresh = self._fresh(*shape, context, windowed)
-        if fresh.low == context == fresh.limit:  # the host's pace against sums under windows: good for once
-            self._keep(fresh)
-            return fresh
+        fresh = self.fresh(*shape, context, ())
         return self._pieces.setdefault((shape, fresh.low), fresh)
 
-    def _fresh(
+    def fresh(
         self,
         rows: int,
         chunks: tuple[tuple[int, int], ...],
@@ -143,6 +153,7 @@ class RooflinePricer:
         context: int,
         windowed: tuple[int, ...],
     ) -> RooflinePrice:
+        """The price of a shape worked out anew; ``price`` is the same from tables."""
         tokens = rows
         tensor = stream = pair_flop = read = 0.0
         known = self._chunks
@@ -153,8 +164,12 @@ class RooflinePricer:
             stream += memory
             pair_flop += work
             read += size
+        if self._encodes and chunks:  # prompts are the encoder's; the decoder starts with one token for each
+            encoded, tokens = tokens - rows, rows + len(chunks)
+        else:
+            encoded = 0
         captured = self._captured
-        if tokens >= len(captured):
+        if tokens + encoded >= len(captured):
             size, mode = tokens, EAGER
         else:
             size, mode = captured[tokens], PIECEWISE if chunks else FULL
@@ -172,6 +187,11 @@ class RooflinePricer:
             fixed = self._floor
         if mode:
             fixed += self._late
+        if encoded:
+            extra = self._encoders[mode].get(encoded) or self._encoder_part(encoded, mode)
+            hbm, tensor_time, nvlink = hbm + extra[0], tensor_time + extra[1], nvlink + extra[2]
+            launch, issue, flop = launch + extra[3], issue + extra[4], flop + extra[5]
+            size_bytes, link_bytes = size_bytes + extra[6], link_bytes + extra[7]
         hbm += hbm2 + hbm3 + round(stream)
         tensor_time += tensor2 + tensor3 + round(tensor)
         times = (hbm, tensor_time, nvlink + nvlink2, launch + launch2 + fixed)
@@ -237,11 +257,11 @@ class RooflinePricer:
             growth = slope + sum(each.hbm + each.tensor for each in rises)
             short -= slope * context + sum((r.hbm + r.tensor) * seen for r, seen in zip(rises, windowed, strict=True))
             if short <= 0:
-                return RooflinePrice(times, rise, rises, base, host, amounts, source, False, context, limit)
+                return OncePrice(times, rise, rises, base, host, amounts, source, False, context, limit)
             limit = min(limit, context + (short // growth if growth else FAR))
             late = times[3] + issue - base
             times = (*times[:3], late)
-            return RooflinePrice(times, rise, rises, issue, host, amounts, source, True, context, limit)
+            return OncePrice(times, rise, rises, issue, host, amounts, source, True, context, limit)
         crossing = -(-short // slope) if slope else FAR
         if context >= crossing:
             return RooflinePrice(times, rise, (), base, host, amounts, source, False, max(low, crossing), limit)
@@ -256,6 +276,12 @@ class RooflinePricer:
         layers = self._mixing.layers
         issued = (0, layers * ATTENTION_LAUNCHES, work.kernels + layers)[mode]
         part = self._blocks[mode][tokens] = self._part(work, issued)
+        return part
+
+    def _encoder_part(self, tokens: int, mode: int) -> _Part:
+        launch = self.efficiency.launch
+        work = self._work.encoder(tokens, launch.eager if mode == EAGER else launch.graph)
+        part = self._encoders[mode][tokens] = self._part(work, work.kernels if mode == EAGER else 0)
         return part
 
     def _head_part(self, rows: int, mode: int) -> _Part:

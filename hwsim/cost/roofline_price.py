@@ -60,7 +60,7 @@ class RooflinePrice(StepPrice):
         self.source = source
         self.steps = 0
         self.contexts = 0
-        self.passage = 0
+        self.passage = self.passage_slope = 0
         if rises:
             self.window_slopes = tuple([0 if hidden else each.hbm + each.tensor for each in rises])
             self.windowed = [0] * len(rises)
@@ -113,6 +113,12 @@ class RooflinePrice(StepPrice):
         if nvlink > best:
             best, name = nvlink, "nvlink"
         return "launch" if launch > best else name
+
+
+class OncePrice(RooflinePrice):
+    """A piece that holds from the moment it was asked for, while contexts only grow: not to be used for another."""
+
+    __slots__ = ()
 
 
 NOTHING: list[int] = []

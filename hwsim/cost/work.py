@@ -130,7 +130,7 @@ class PassWork:
     def head(self, rows: int, launch: float) -> Work:
         """Output head and greedy sampling for ``rows`` rows, with the logits gathered from all ranks."""
         work = Work()
-        if not rows or not self.shard.last:
+        if not rows or not self.shard.last or not self.shard.model.head:
             return work
         shard, model = self.shard, self.shard.model
         head, activation = shard.head, self.activation

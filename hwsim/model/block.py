@@ -34,9 +34,20 @@ class Block:
     cross: Attention | None = None
 
     def products(self, hidden: int, ranks: int = 1) -> tuple[Product, ...]:
-        """Products that every token goes through, experts apart; cross-attention's keys come from the encoder."""
-        parts = (self.mixer, self.cross, self.feed_forward)
-        return tuple(product for part in parts if part is not None for product in part.products(hidden, ranks))
+        """Products that every token goes through, experts apart."""
+        mixer = self.mixer.products(hidden, ranks) if self.mixer is not None else ()
+        inner = self.feed_forward.products(hidden, ranks) if self.feed_forward is not None else ()
+        cross = ()
+        if self.cross is not None:
+            query = self.cross.heads // ranks * self.cross.head_dim
+            cross = (Product("cross_q", query, hidden), Product("cross_o", hidden, query))
+        return (*mixer, *cross, *inner)
+
+    def seen_products(self, hidden: int, ranks: int = 1) -> tuple[Product, ...]:
+        """Products that each token of an encoder's output goes through: keys and values of cross-attention."""
+        if self.cross is None:
+            return ()
+        return (Product("cross_kv", self.cross.kv_elements(ranks), hidden),)
 
     def small(self, hidden: int, ranks: int = 1) -> int:
         """Norms, biases and other parameters that are no matrices."""
@@ -46,7 +57,8 @@ class Block:
 
     def parameters(self, hidden: int) -> int:
         """All parameters of the layer."""
-        products = sum(product.parameters for product in self.products(hidden))
+        both = (*self.products(hidden), *self.seen_products(hidden))
+        products = sum(product.parameters for product in both)
         return products + self.small(hidden) + self.expert_parameters(hidden)
 
     def expert_parameters(self, hidden: int) -> int:

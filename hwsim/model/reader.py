@@ -57,10 +57,11 @@ class Reader:
         """A whole number; what is wrong is noted and the least stands in so that the rest can be checked."""
         value = self.get(name, default)
         if isinstance(value, bool) or not isinstance(value, int) or not least <= value < 1 << 40:
-            got = "nothing" if value is None else repr(value)[:40]
             key = self._own.get(name, name)
+            what = f"{key} is missing" if value is None else f"bad {key}"
+            got = "" if value is None else repr(value)[:40]
             above = "above zero" if least else "from zero"
-            self.problems.append(Problem(f"bad {key}", f"{self.where}.{key}", got, f"a whole number {above}"))
+            self.problems.append(Problem(what, f"{self.where}.{key}", got, f"a whole number {above}"))
             return max(least, 1)
         return value
 

@@ -171,8 +171,14 @@ class Shard:
 
     @cached_property
     def encoder_gemms(self) -> tuple[Gemm, ...]:
-        """The products of the encoder, on the first stage."""
-        return self._gemms(kinds(self.model.encoder)) if self.first else ()
+        """Products per encoder token: the encoder's own, on the first stage, and what decoder layers keep of it."""
+        if not self.model.encoder:
+            return ()
+        own = self._gemms(kinds(self.model.encoder)) if self.first else ()
+        for count, block in self.kinds:
+            for each in block.seen_products(self.model.hidden_size, self.tensor_parallel_size):
+                own += (Gemm(*each[:3], count, each.part, self.model.precision.of(each.part)),)
+        return own
 
     def _experts(self, runs: tuple[Run, ...]) -> tuple[Experts, ...]:
         counts: dict[Moe, int] = {}
@@ -242,9 +248,9 @@ class Shard:
             total += self.table_bytes
         if self.last and model.head and not (tied and self.first):
             total += self.head_bytes
+        total += sum(gemm.weight_bytes * gemm.times for gemm in self.encoder_gemms)
         if self.first and model.encoder:
             runs = kinds(model.encoder)
-            total += sum(gemm.weight_bytes * gemm.times for gemm in self.encoder_gemms)
             total += sum(e.times * e.held * e.parameters * model.precision.plain.bytes for e in self._experts(runs))
             small += sum(count * block.small(model.hidden_size, ranks) for count, block in runs)
         if self.last:

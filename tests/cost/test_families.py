@@ -1,0 +1,162 @@
+"""Prices of every family keep the contract, stay above the bound, and grow with what they must grow with."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from hwsim.cost.bounds import bounds
+from hwsim.cost.efficiency import find as find_efficiency
+from hwsim.cost.price import SUBTICKS_PER_SECOND, StepPrice, StepShape
+from hwsim.cost.roofline import RooflinePricer
+from hwsim.cost.stages import PipelinePricer
+from hwsim.hardware.find import find_device
+from hwsim.model import Shard, find
+from hwsim.model.find import catalog
+from hwsim.model.layout import Layout
+from tests.cost.pricing import SIZES, decode, device_ms, pricer
+
+
+def one_of_each_family() -> list[str]:
+    families: dict[str, str] = {}
+    for name, entry in catalog().items():
+        families.setdefault(entry["config"]["model_type"], name)
+    return sorted(families.values())
+
+
+FAMILIES = one_of_each_family()
+
+
+def check(price: StepPrice, context: int, windowed: tuple[int, ...] = ()) -> None:
+    assert price.low <= context <= price.limit
+    assert sum(part.base for part in price.components) == price.base
+    assert sum(part.slope for part in price.components) == price.slope
+    for j, slope in enumerate(price.window_slopes):
+        assert sum(part.window_slopes[j] for part in price.components) == slope
+    assert price.device(context, windowed) > 0
+    assert all(demand.base >= 0 and demand.slope >= 0 for demand in price.demands)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_every_family_is_priced(name: str) -> None:
+    prices = pricer(name, device="H200-SXM", dtype="bf16")
+    for rows in (1, 40, 900):
+        for each in (1, 700, 9000):
+            windowed = tuple(rows * min(each, window) for window in prices.windows)
+            mean = prices.price(decode(rows), rows * each)
+            check(mean, rows * each)
+            if windowed:  # rows of equal length: the mean is no approximation
+                exact = prices.price(decode(rows), rows * each, windowed)
+                check(exact, rows * each, windowed)
+                assert exact.device(rows * each, windowed) == pytest.approx(mean.device(rows * each), rel=1e-12)
+            least = bounds(prices.shard, prices.device, context=rows * each, rows=rows)
+            assert mean.device(rows * each) / SUBTICKS_PER_SECOND > least.tpot_s
+    for new, past in ((1, 0), (300, 0), (2000, 5000)):
+        shape = StepShape(3, ((new, past),), 3)
+        check(prices.price(shape, 90), 90)
+    alone = device_ms(prices, StepShape(0, ((3000, 0),), 1), 0) / 1e3
+    assert alone > bounds(prices.shard, prices.device, prompt=3000).ttft_s
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_time_grows_with_context_and_tokens(name: str) -> None:
+    prices = pricer(name, device="H200-SXM", dtype="bf16")
+    times = [device_ms(prices, decode(32), context) for context in range(32, 400_000, 9_999)]
+    assert times == sorted(times)
+    times = [device_ms(prices, StepShape(0, ((new, 0),), 1), 0) for new in range(600, 6000, 600)]
+    assert times == sorted(times)
+    times = [device_ms(prices, StepShape(4, ((64, past),), 4), 800) for past in range(0, 50_000, 5000)]
+    assert all(later > earlier * (1 - 1e-12) for earlier, later in itertools.pairwise(times))
+
+
+def test_a_step_reads_the_experts_that_its_rows_reach() -> None:
+    prices = pricer("Qwen/Qwen3-30B-A3B", ranks=1)
+    shard = prices.shard
+    layers, expert = 48, 3 * 2048 * 768 * 2
+    for rows in (1, 8, 64, 512):
+        moved = prices.price(decode(rows), rows).demands[1].base
+        reached = 128 * (1 - (1 - 8 / 128) ** rows)
+        assert shard.active_bytes(rows) == pytest.approx(shard.linear_bytes + layers * reached * expert)
+        assert moved > shard.active_bytes(rows)
+    whole = shard.linear_bytes + shard.expert_bytes
+    assert shard.active_bytes(1) < 0.12 * whole and shard.active_bytes(4096) == pytest.approx(whole, rel=1e-6)
+    dense = pricer("Qwen/Qwen3-32B")
+    small = [device_ms(prices, decode(1), 1) / device_ms(dense, decode(1), 1)]
+    assert small[0] < 0.4
+
+
+def test_skewed_routing_makes_the_busiest_rank_slower() -> None:
+    gpu = find_device("H100-SXM", "gpu")
+    shard = Shard(find("mistralai/Mixtral-8x7B-v0.1"), layout=Layout(8, expert_parallel_size=8))
+    shape = StepShape(0, ((8000, 0),), 1)
+    even, skewed = (
+        RooflinePricer(shard, gpu, find_efficiency(gpu), expert_load=load).price(shape, 0).base for load in (1.0, 2.0)
+    )
+    assert even < skewed < 2 * even
+
+
+def test_windows_read_less_than_full_attention() -> None:
+    prices = pricer("google/gemma-3-27b-it", device="H200-SXM", capture_sizes=SIZES)
+    assert prices.windows == (1024,)
+    rows, context = 16, 16 * 30_000
+    price = prices.price(decode(rows), context, (rows * 1024,))
+    assert len(price.window_slopes) == 1 and price.window_slopes[0] > 4 * price.slope
+    whole = price.device(context, (context,))
+    assert price.device(context, (rows * 1024,)) < 0.7 * whole
+    inside = pricer("google/gemma-3-27b-it", device="H200-SXM", max_model_len=1024)
+    assert inside.windows == ()
+    short = inside.price(decode(rows), rows * 500)
+    assert short.slope == pytest.approx(price.slope + price.window_slopes[0], abs=4)
+    mistral = pricer("mistralai/Mistral-7B-v0.1", max_model_len=4096)
+    assert mistral.windows == ()
+
+
+def test_windows_wait_for_a_slow_host_like_others() -> None:
+    prices = pricer("google/gemma-2-2b", capture_sizes=())
+    rows = 4
+    last = 0
+    for context in range(rows, 4_000_000, 100_000):
+        windowed = (min(context, rows * 4096),)
+        price = prices.price(decode(rows), context, windowed)
+        check(price, context, windowed)
+        assert price.device(context, windowed) >= last
+        last = price.device(context, windowed)
+    assert price.window_slopes[0] > 0  # by now the device is slower than the host
+
+
+def test_tallies_count_sums_under_windows() -> None:
+    prices = pricer("google/gemma-3-1b-it", capture_sizes=SIZES)
+    price = prices.price(decode(8), 80_000, (4096,))
+    price.steps, price.contexts = 3, 240_000
+    price.windowed[0] = 3 * 4096
+    time = 3 * price.device(80_000, (4096,))
+    assert sum(prices.totals()["time_by_bound"].values()) == time
+
+
+@pytest.mark.parametrize("name", ["meta-llama/Llama-3.1-70B", "Qwen/Qwen3-235B-A22B", "google/gemma-2-27b"])
+def test_pipelines_go_at_the_pace_of_the_slowest_stage(name: str) -> None:
+    gpu = find_device("H100-SXM", "gpu")
+    model, law = find(name), find_efficiency(gpu)
+    whole = RooflinePricer(Shard(model, 4), gpu, law, capture_sizes=SIZES)
+    prices = PipelinePricer(Shard(model, layout=Layout(4, 4)), gpu, law, capture_sizes=SIZES)
+    for shape, context in ((decode(16), 16_000), (StepShape(3, ((2048, 100),), 4), 900)):
+        price, one = prices.price(shape, context), whole.price(shape, context)
+        check(price, context)
+        through = price.device(context) + price.passage + price.passage_slope * context
+        assert one.device(context) / 4 < price.device(context) < one.device(context)
+        assert one.device(context) < through < 1.25 * one.device(context)
+        assert price.demands[0].base == pytest.approx(one.demands[0].base, rel=1e-9)
+        least = bounds(prices.shard, gpu, context=max(context, 1), rows=shape.rows)
+        if not shape.chunks:
+            assert through / SUBTICKS_PER_SECOND > least.tpot_s
+    again = prices.price(decode(16), 17_000)
+    assert again is prices.price(decode(16), 17_000)
+    again.steps, again.contexts = 1, 17_000
+    assert sum(prices.totals()["time_by_bound"].values()) == again.device(17_000)
+
+
+def test_laws_of_other_devices_are_named() -> None:
+    prices = pricer("deepseek-ai/DeepSeek-V2-Lite", device="A100-SXM-80GB")
+    assert "mla of H100" in prices.source and "moe of H100" in prices.source
+    assert ";" not in pricer("meta-llama/Llama-3.1-8B").source
