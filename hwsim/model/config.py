@@ -130,6 +130,8 @@ def _unwrapped(config: Mapping[str, Any]) -> Mapping[str, Any]:
 def _precision(config: Mapping[str, Any], dtype: str | None, fields: Mapping[str, Any], where: str) -> Precision:
     plain = str(config.get("torch_dtype") or config.get("dtype") or "bf16")
     plain = number_format(plain, where=f"{where}.dtype").name
+    if plain == "fp32":  # engines cast 32-bit checkpoints when they load them, unless told otherwise
+        plain = "bf16"
     experts = any(hasattr(block.feed_forward, "top_k") for _, block in fields["runs"])
     if dtype is not None:
         return precision(dtype, experts=experts, where=f"{where}.dtype")
