@@ -157,6 +157,6 @@ class Pricer(Protocol):
     keeps the sums of contexts under them passes those as ``windowed``, and the price has ``window_slopes``.
     """
 
-    def price(self, shape: StepShape, context: int) -> StepPrice:
+    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...] = (), /) -> StepPrice:
         """The affine piece of the cost law for ``shape`` that holds at the summed context ``context``."""
         ...

@@ -6,6 +6,7 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 from hwsim.serving.request import Request
+from hwsim.serving.windows import WindowSum
 
 if TYPE_CHECKING:
     from hwsim.serving.journal import Journal
@@ -22,10 +23,11 @@ class DecodeRows:
     are there.
     """
 
-    __slots__ = ("beat", "count", "due", "end", "end_before", "late", "number", "offsets", "page", "phases")
+    __slots__ = ("beat", "count", "due", "end", "end_before", "late", "number", "offsets", "page", "phases", "windows")
 
-    def __init__(self, page: int, number: int = 0) -> None:
+    def __init__(self, page: int, number: int = 0, windows: tuple[int, ...] = ()) -> None:
         self.page = page
+        self.windows = [WindowSum(window) for window in windows]
         self.number = number  # which pipeline group
         self.beat = 0
         self.end = self.end_before = 0
@@ -49,6 +51,8 @@ class DecodeRows:
         self.phases[phase] += 1
         self.phases[phase + self.page] += 1
         heappush(self.due, (finish, request.sequence, request))
+        for window in self.windows:
+            window.join(offset, self.beat)
 
     def leave(self, request: Request) -> None:
         """Take a row out (its entry in ``due`` is dropped when it comes up, unless the caller has popped it)."""
@@ -59,12 +63,20 @@ class DecodeRows:
         self.phases[phase] -= 1
         self.phases[phase + self.page] -= 1
         request.finish_beat = -1
+        for window in self.windows:
+            window.leave(offset)
 
     def postpone(self, request: Request) -> None:
         """The row is not scheduled at this beat, unlike others: everything about it happens one beat later."""
         finish, offset, beat = request.finish_beat, request.offset, request.join_beat
         self.leave(request)
         self._enter(request, beat + 1, offset - 1, finish + 1)
+
+    def windowed(self) -> tuple[int, ...]:
+        """``sum(min(context, window))`` at this beat, for each window."""
+        for window in self.windows:
+            window.settle(self.beat)
+        return tuple([window.value(self.beat, self.count) for window in self.windows])
 
     def catch_up(self, journal: Journal, end: int) -> int:
         """After a pause the first tokens come at ``end``: write down each row's own gap; returns how many rows."""

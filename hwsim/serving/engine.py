@@ -72,6 +72,7 @@ class Engine:
         "stalled_until",
         "step",
         "wasted_rows",
+        "windows",
     )
 
     def __init__(
@@ -97,7 +98,8 @@ class Engine:
             enable_prefix_caching=config.enable_prefix_caching,
             unhashed_first=config.unhashed_first,
         )
-        self.rows = DecodeRows(config.block_size)
+        self.windows: tuple[int, ...] = getattr(pricer, "windows", ())
+        self.rows = DecodeRows(config.block_size, windows=self.windows)
         self.pipeline = Pipeline(2 if config.async_scheduling else 1)
         self.running: dict[Request, None] = {}  # in order of admission
         self.partials: list[Request] = []  # unfinished prompts among them
@@ -322,8 +324,24 @@ class Engine:
         if request.prefix_ids is not None:
             self.pool.register(request, request.computed)
 
-    def run(self, call: int, decodes: int, context: int, chunks: list[tuple[Request, int]]) -> None:
-        """One step: ``decodes`` rows that attend to ``context`` tokens (all rows, or none), and prompt chunks."""
+    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...]) -> StepPrice:
+        """What a step costs; a model with sliding windows is asked with the sums of contexts under them, too."""
+        if self.windows:
+            return self.pricer.price(shape, context, windowed)
+        return self.pricer.price(shape, context)
+
+    def run(
+        self,
+        call: int,
+        decodes: int,
+        context: int,
+        chunks: list[tuple[Request, int]],
+        windowed: tuple[int, ...] | None = None,
+    ) -> None:
+        """One step: ``decodes`` rows that attend to ``context`` tokens, and prompt chunks.
+
+        ``windowed`` are the sums under sliding windows where not all rows, nor none, are in the step.
+        """
         rows, pipeline = self.rows, self.pipeline
         prefill = 0
         spans: list[tuple[int, int]] = []
@@ -333,13 +351,22 @@ class Engine:
             spans.append((tokens, request.computed - tokens))
             if request.computed == request.known:
                 done.append(request)
-        price = self.pricer.price(StepShape(decodes, tuple(spans), decodes + len(done)), context)
+        if windowed is None:
+            windowed = ()
+            if self.windows:
+                windowed = rows.windowed() if decodes else (0,) * len(self.windows)
+        price = self.price(StepShape(decodes, tuple(spans), decodes + len(done)), context, windowed)
+        device = price.base + price.slope * context
         price.steps += 1
         price.contexts += context
+        if windowed:
+            device = price.device(context, windowed)
+            for j in range(len(price.windowed)):
+                price.windowed[j] += windowed[j]
         if self.knots:
             self.current = (price, knot_end(context))
         start = pipeline.end if pipeline.end > call else call
-        end = pipeline.step(call, price.host, price.base + price.slope * context)
+        end = pipeline.step(call, price.host, device)
         self.scheduled_tokens += decodes + prefill
         late = 0
         if decodes:
@@ -347,7 +374,7 @@ class Engine:
                 late = rows.catch_up(self.journal, end)
         elif rows.count and not rows.late:
             rows.late.append([rows.end, rows.count])
-        self.journal.stretch(self, 1, start, end - start, 0, decodes, prefill, context, price, late)
+        self.journal.stretch(self, 1, start, end - start, 0, decodes, prefill, context, price, late, windowed)
         if self.log is not None:
             self.log.ran(self.step, 1, rows, decodes)
             for request, tokens in chunks:

@@ -11,12 +11,15 @@ if TYPE_CHECKING:
     from hwsim.serving.schedulers.vllm_v1 import VllmV1
 
 
-def schedule_exactly(engine: Engine, scheduler: VllmV1) -> tuple[int, int, list[tuple[Request, int]], bool]:
+def schedule_exactly(
+    engine: Engine, scheduler: VllmV1
+) -> tuple[int, int, tuple[int, ...], list[tuple[Request, int]], bool]:
     """Give tokens to the running requests in order, pre-empting where pages lack: O(running), so only when needed.
 
-    Returns the decode rows of this step, the tokens they attend to, the prompt chunks, and whether anybody was
-    pre-empted (then nobody is admitted).  First come first served takes from the last of the running list; priority
-    from the largest (priority, arrival), and a victim that already had tokens in this call gives them back.
+    Returns the decode rows of this step, the tokens they attend to (and those under windows), the prompt chunks, and
+    whether anybody was pre-empted (then nobody is admitted).  First come first served takes from the last of the
+    running list; priority from the largest (priority, arrival), and a victim that already had tokens in this call
+    gives them back.
     """
     walk = _Walk(engine, scheduler)
     while walk.place < len(walk.order) and walk.budget > 0:
@@ -90,18 +93,22 @@ class _Walk:
         self.budget += given
         self.engine.preempt(victim, given)
 
-    def close(self) -> tuple[int, int, list[tuple[Request, int]], bool]:
+    def close(self) -> tuple[int, int, tuple[int, ...], list[tuple[Request, int]], bool]:
         """Sum up; rows that got nothing do everything one beat later, if others get something."""
         engine, rows, beat = self.engine, self.engine.rows, self.engine.rows.beat
         chunks = [(r, n) for r, n in self.given.items() if r in self.leaving or not self.is_row(r)]
         decodes = context = 0
+        windowed = [0] * len(engine.windows)
         idle: list[Request] = []
         for request in self.order:
             if request in self.leaving or not self.is_row(request):
                 continue
             if request in self.given:
                 decodes += 1
-                context += request.offset + beat + 1
+                length = request.offset + beat + 1
+                context += length
+                for j, window in enumerate(engine.windows):
+                    windowed[j] += min(length, window)
             else:
                 idle.append(request)
         for request in idle if decodes else ():
@@ -110,4 +117,4 @@ class _Walk:
             rows.postpone(request)
             if engine.log is not None:
                 engine.log.joined(request, beat + 1, rows.number)
-        return decodes, context, chunks, self.preempted
+        return decodes, context, tuple(windowed), chunks, self.preempted

@@ -84,13 +84,15 @@ class Journal:
         context: int,
         price: StepPrice,
         late: int = 0,
+        windowed: tuple[int, ...] = (),
     ) -> None:
         """A stretch of ``steps`` steps with one batch; its first interval starts at ``start`` and lasts ``first``."""
         pool = engine.pool
         free = pool.free
-        code = self.bounds.get(price.bound(context))
+        bound = price.bound(context, windowed)
+        code = self.bounds.get(bound)
         if code is None:
-            code = self.bounds[price.bound(context)] = len(self.bounds)
+            code = self.bounds[bound] = len(self.bounds)
         self._stretches += _STRETCH(
             engine.replica,
             engine.step,

@@ -32,6 +32,11 @@ def take_stretch(engine: Engine, call: int, limit: int) -> None:
     triangle = steps * (steps - 1) >> 1
     price.steps += steps
     price.contexts += steps * context + count * triangle
+    windowed = ()
+    if rows.windows:
+        windowed = rows.windowed()
+        for j in range(len(price.windowed)):
+            price.windowed[j] += steps * windowed[j] + rows.windows[j].below * triangle
     engine.scheduled_tokens += steps * count
     if engine.knots:
         engine.current = (price, knot_end(context))
@@ -55,7 +60,7 @@ def take_stretch(engine: Engine, call: int, limit: int) -> None:
     else:
         first = pipeline.step(call, host, device) - start
     late = rows.catch_up(engine.journal, start + first) if rows.late else 0
-    engine.journal.stretch(engine, steps, start, first, slope, count, 0, context, price, late)
+    engine.journal.stretch(engine, steps, start, first, slope, count, 0, context, price, late, windowed)
     if engine.log is not None:
         engine.log.ran(engine.step, steps, rows, count)
     rows.beat += steps
@@ -80,10 +85,15 @@ def plan(engine: Engine, call: int, limit: int) -> Plan:
     rows, pipeline = engine.rows, engine.pipeline
     count = rows.count
     context = rows.offsets + count * (rows.beat + 1)
+    windowed = rows.windowed() if rows.windows else ()
     price = engine.prices.get(count)
     if price is None or not price.low <= context <= price.limit:
-        price = engine.prices[count] = engine.pricer.price(StepShape(count, (), count), context)
+        price = engine.prices[count] = engine.price(StepShape(count, (), count), context, windowed)
     device, slope, host = price.base + price.slope * context, price.slope * count, price.host
+    if windowed:
+        for each, window, seen in zip(price.window_slopes, rows.windows, windowed, strict=False):
+            device += each * seen
+            slope += each * window.below
     if pipeline.depth == 1:
         regime = SERIAL
     elif call + host <= pipeline.end and host <= device:
@@ -97,6 +107,11 @@ def plan(engine: Engine, call: int, limit: int) -> Plan:
         return regime, 1, host, device, slope, context, price
     if context + count * (steps - 1) > price.limit:
         steps = (price.limit - context) // count + 1
+    if windowed:
+        for window in rows.windows:
+            crossing = window.next_crossing()
+            if crossing is not None and crossing - rows.beat < steps:
+                steps = crossing - rows.beat
     if engine.knots and steps > 1:
         steps = min(steps, (knot_end(context) - context) // count + 1)
     if regime == HOST:
@@ -166,10 +181,16 @@ def demands(engine: Engine) -> dict[str, float]:
     if engine.current is None:
         return {}
     price, context = engine.current
-    device, host = price.device(context), price.host
+    rows = engine.rows  # under windows: as if all contexts were equal
+    windowed = tuple([min(context, window.window * rows.count) for window in rows.windows])
+    device, host = price.device(context, windowed), price.host
     duration = device + host if engine.pipeline.depth == 1 else max(device, host)
     seconds = duration / SUBTICKS_PER_SECOND
-    return {d.capacity: (d.base + d.slope * context) / seconds for d in price.demands}
+    return {
+        d.capacity: (d.base + d.slope * context + sum(s * w for s, w in zip(d.window_slopes, windowed, strict=False)))
+        / seconds
+        for d in price.demands
+    }
 
 
 def knot_end(context: int) -> int:

@@ -54,9 +54,10 @@ class VllmV1(Scheduler):
         budget = engine.config.max_num_batched_tokens - decodes
         chunks: list[tuple[Request, int]] = []
         need = rows.pages(1)
+        windowed = None
         plan = self._continue_partials(budget, pool.free - need) if engine.partials else ()
         if plan is None or budget < 0 or need > pool.free:
-            decodes, context, chunks, preempted = schedule_exactly(engine, self)
+            decodes, context, windowed, chunks, preempted = schedule_exactly(engine, self)
             budget = engine.config.max_num_batched_tokens - decodes - sum(tokens for _, tokens in chunks)
         else:
             preempted = False
@@ -71,7 +72,7 @@ class VllmV1(Scheduler):
         if not preempted:
             self.admit(budget, chunks, call)
         if decodes or chunks:
-            engine.run(call, decodes, context, chunks)
+            engine.run(call, decodes, context, chunks, windowed)
         if preempted:
             self._watch_progress(decodes)
 
