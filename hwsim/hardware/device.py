@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from hwsim.errors import ScenarioError
 from hwsim.units import format_quantity
 
-STATUSES = ("SEEN", "SEEN2", "FIT", "MEMORY", "GIVEN")
+STATUSES = ("SEEN", "SEEN2", "FIT", "BORROWED", "MEMORY", "GIVEN")
 
 
 @dataclass(frozen=True, slots=True)
