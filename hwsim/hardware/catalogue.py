@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hwsim.errors import Problem, ScenarioError, nearest
+from hwsim.hardware.curve import Curve, is_curve
 from hwsim.hardware.device import STATUSES, Figure
 from hwsim.part import Parts
 from hwsim.units import parse
@@ -23,7 +24,7 @@ ROLES = {  # what a node holds, and the kind of product that fills it
     "flash": "ssd",
     "nic": "nic",
     "npu": "npu",
-    "fpga": "npu",
+    "fpga": "fpga",
 }
 PLAIN = ("name", "like", "kind", "architecture", "aliases", "sources", "count", "bridge", "raid", *ROLES)
 SHORT = {"memory": "hbm", "l2": "l2"}  # other names of groups of figures
@@ -50,6 +51,16 @@ def names(kind: str | None = None) -> list[str]:
     return sorted(entry["name"] for entry in every if kind is None or entry["kind"] == kind)
 
 
+@cache
+def _aliases() -> dict[str, Path]:
+    """Files by alias, from their ``aliases:`` lines alone: reading every file as YAML would take longer than a run."""
+    found: dict[str, Path] = {}
+    for path in files().values():
+        line = next((line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("aliases:")), "")
+        found |= {alias.strip(): path for alias in line.partition("[")[2].partition("]")[0].split(",") if alias.strip()}
+    return found
+
+
 def product(name: str, *, where: str = "like") -> dict[str, Any]:
     """The entry of a product by name or alias.
 
@@ -66,10 +77,9 @@ def product(name: str, *, where: str = "like") -> dict[str, Any]:
             got=name,
             expected="one of " + ", ".join(ambiguous[key]),
         )
-    entries = [load(path) for path in files().values()]
-    aliases = {str(alias): entry for entry in entries for alias in entry["aliases"]}
+    aliases = _aliases()
     if key in aliases:
-        return aliases[key]
+        return load(aliases[key])
     known = [*names(), *aliases]
     raise ScenarioError.of(
         "unknown product",
@@ -80,21 +90,29 @@ def product(name: str, *, where: str = "like") -> dict[str, Any]:
     )
 
 
-def figures(
+class Sheet(NamedTuple):
+    """What a mapping states of a device: numbers and curves by dotted name."""
+
+    figures: dict[str, Figure]
+    curves: dict[str, Curve]
+
+
+def sheet(
     entry: Mapping[str, Any],
     kind: str,
     *,
     where: str,
     sources: Mapping[str, str] | None = None,
     given: bool = False,
-) -> dict[str, Figure]:
-    """The figures of a mapping by dotted name.
+) -> Sheet:
+    """The figures and curves of a mapping by dotted name.
 
-    In a catalogue every figure is ``{value, source, status}`` with a unit; ``given`` ones come from a scenario: plain
-    values, text with a unit or numbers in base units.  All problems of the mapping raise one ``ScenarioError``.
+    In a catalogue every figure is ``{value, source, status}`` with a unit, and every curve its columns with ``source``
+    and ``status``; ``given`` ones come from a scenario: plain values, text with a unit or numbers in base units.  All
+    problems of the mapping raise one ``ScenarioError``.
     """
     dimensions: dict[str, str] = KINDS.get(kind)
-    found: dict[str, Figure] = {}
+    found = Sheet({}, {})
     problems: list[Problem] = []
     for name, value in _flat(entry, dimensions):
         place = f"{where}.{name}"
@@ -119,14 +137,15 @@ def figures(
             if status not in STATUSES:
                 problems.append(Problem("no status", place, status, "one of " + ", ".join(STATUSES)))
             long = (sources or {}).get(source, source)
-            _keep(found, name, value.get("value"), dimensions[name], long, status, place, problems)
+            plain = value if is_curve(dimensions[name]) else value.get("value")
+            _keep(found, name, plain, dimensions[name], long, status, place, problems)
     if problems:
         raise ScenarioError(problems)
     return found
 
 
 def _keep(
-    found: dict[str, Figure],
+    found: Sheet,
     name: str,
     value: object,
     dimension: str,
@@ -135,12 +154,16 @@ def _keep(
     place: str,
     problems: list[Problem],
 ) -> None:
+    bare = status == "GIVEN"
     try:
-        number = parse(value, dimension, bare=status == "GIVEN")
+        if is_curve(dimension):
+            columns = dict(value) if isinstance(value, Mapping) else {}
+            points = {key: column for key, column in columns.items() if key not in ("source", "status")}
+            found.curves[name] = Curve.of(dimension, points, source, status, bare=bare)
+        else:
+            found.figures[name] = Figure(parse(value, dimension, bare=bare), dimension, source, status)
     except ValueError as error:
         problems.append(Problem(str(error), place))
-    else:
-        found[name] = Figure(number, dimension, source, status)
 
 
 def _flat(entry: Mapping[str, Any], dimensions: Mapping[str, str]) -> list[tuple[str, Any]]:
@@ -150,10 +173,13 @@ def _flat(entry: Mapping[str, Any], dimensions: Mapping[str, str]) -> list[tuple
         if value is None or (key in PLAIN and key not in dimensions and f"{key}.bandwidth" not in dimensions):
             continue
         group = SHORT.get(key, key)
-        if key == "hourly_price" and not isinstance(value, Mapping):
+        if is_curve(dimensions.get(group, "")):
+            flat.append((group, value))
+        elif key == "hourly_price" and not isinstance(value, Mapping):
             flat += [(f"hourly_price.{part}", value) for part in ("low", "median", "high")]
         elif isinstance(value, Mapping) and "value" not in value:
-            flat += [(f"{group}.{part}", inner) for part, inner in value.items() if inner is not None]
+            inner = [(f"{group}.{part}", inner) for part, inner in value.items() if inner is not None]
+            flat += inner
         else:
             flat.append((group, value))
     return flat

@@ -137,7 +137,9 @@ class Curve:
         (axis, unit), (_, of) = self.shape.axes[0], self.shape.value
         count = sum(len(points) for points in self.series.values())
         ends = f"{format_quantity(first[1], of)} to {format_quantity(last[1], of)}"
-        return f"{ends} by {axis} ({format_quantity(first[0], unit)} to {format_quantity(last[0], unit)}, {count} points)"
+        return (
+            f"{ends} by {axis} ({format_quantity(first[0], unit)} to {format_quantity(last[0], unit)}, {count} points)"
+        )
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Curve) and (self.shape, self.series) == (other.shape, other.series)

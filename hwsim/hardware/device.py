@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from hwsim.errors import ScenarioError
+from hwsim.hardware.curve import Curve
 from hwsim.units import format_quantity
 
 STATUSES = ("SEEN", "SEEN2", "FIT", "BORROWED", "MEMORY", "GIVEN")
@@ -16,7 +17,7 @@ class Figure:
     """A number in the base unit of ``dimension``, where it comes from and how surely it is known.
 
     ``SEEN`` read in the source, ``SEEN2`` in an account of it, ``FIT`` computed from such rows, ``MEMORY`` general
-    knowledge not checked, ``GIVEN`` by the scenario.
+    knowledge not checked, ``BORROWED`` measured on a relative, ``GIVEN`` by the scenario.
     """
 
     value: float
@@ -32,8 +33,9 @@ class Figure:
 class Device:
     """``count`` equal devices of one kind in a node; figures are those of a single one.
 
-    ``figures`` go by dotted name (``hbm.bandwidth``, ``peak.bf16``); ``text`` holds what is no number (``raid``,
-    ``bridge``).  ``product`` is the catalogue name that efficiencies are looked up by, ``name`` says so when changed.
+    ``figures`` go by dotted name (``hbm.bandwidth``, ``peak.bf16``), and so do ``curves`` (``random_read``); ``text``
+    holds what is no number (``raid``, ``bridge``).  ``product`` is the catalogue name that efficiencies are looked up
+    by, ``name`` says so when changed.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Device:
     architecture: str = ""
     count: int = 1
     text: Mapping[str, str] = field(default_factory=dict)
+    curves: Mapping[str, Curve] = field(default_factory=dict)
 
     def get(self, name: str, default: float | None = None) -> float | None:
         """The value of a figure in base units, or ``default`` when nobody gave one."""

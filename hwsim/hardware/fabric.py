@@ -6,25 +6,42 @@ simplification: no store-and-forward, and the latencies of the links add up in f
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.errors import ScenarioError, nearest
+from hwsim.hardware.ideal import Ideal
+from hwsim.hardware.storage import Drive
 from hwsim.kernel.activity import Phase
 from hwsim.kernel.capacity import Capacity
+from hwsim.kernel.slot import Slot
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
-    from hwsim.hardware.system import System
+    from hwsim.hardware.system import Leg, System
+
+FAULT_SECONDS = 1e-6  # a page fault in the kernel without the I/O: trap, page table, one page; about, own knowledge
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """A drive at an end of a way: what it is, which capacity counts its seconds, the share of the bytes it takes."""
+
+    drive: Drive
+    capacity: Capacity
+    share: float
+    write: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
     """The way from a place to another.
 
-    ``per_byte`` says how much of each capacity a byte takes: 1, or seconds where a device is counted in
-    device-seconds.  ``rate`` is that of the slowest link (bytes/s) when nobody else is on the way.
+    ``per_byte`` says how much of each capacity a byte takes: 1, or a share where bytes are spread over several
+    devices, or seconds where a device is counted in device-seconds.  ``rate`` is that of the slowest link (bytes/s)
+    when nobody else is on the way; ``message_overhead_s`` that of the link with the largest, for large messages.
     """
 
     start: str
@@ -34,6 +51,17 @@ class Route:
     latency_s: float
     message_overhead_s: float
     rate: float
+    legs: tuple[Leg, ...] = ()
+    stores: tuple[Store, ...] = ()
+
+    def overhead(self, message: float) -> float:
+        """Seconds that a message of that size takes beyond its bytes: measured on a link by size, else its figure."""
+        found = self.message_overhead_s
+        for leg in self.legs:
+            curve = leg.hop.by_size
+            if curve is not None:
+                found = max(found, message / curve.at(message).value - message / curve.most())
+        return found
 
 
 class Transfer(NamedTuple):
@@ -46,56 +74,141 @@ class Transfer(NamedTuple):
 class Fabric:
     """Capacities and routes of one simulation; a capacity is made when it is first asked for."""
 
-    def __init__(self, system: System, dtype: str = "bf16") -> None:
-        """``dtype`` is the number format whose peak ``gpu0.tensor`` has."""
+    def __init__(self, system: System, dtype: str = "bf16", *, ideal: Iterable[str] = ()) -> None:
+        """``dtype`` is the number format whose peak ``gpu0.tensor`` has; ``ideal`` names resources without limit."""
         self.system = system
+        self.ideal = Ideal(ideal)
         self._rates = system.capacities(dtype)
         self._capacities: dict[str, Capacity] = {}
-        self._routes: dict[tuple[str, str], Route] = {}
+        self._routes: dict[tuple[str, str, str], Route] = {}
+        self._slots: dict[str, Slot] = {}
+
+    # -- capacities ------------------------------------------------------------------------------------------------
 
     def capacity(self, name: str) -> Capacity:
         """The capacity of that name, the same object each time; unknown names raise ``ScenarioError``."""
         found = self._capacities.get(name)
         if found is None:
-            if name not in self._rates:
+            rate = self._rates.get(name)
+            if rate is None:
+                alias = self._alias(name)
+                if alias != name:
+                    return self.capacity(alias)
                 raise ScenarioError.of(
                     "unknown capacity", where="system", got=name, nearest=nearest(name, list(self._rates))
                 )
-            unit = "FLOP" if name.endswith(".tensor") else "s" if self._rates[name] == 1.0 else "bytes"
-            found = self._capacities[name] = Capacity(name, self._rates[name], unit)
+            last = name.rpartition("/")[2]
+            unit = "FLOP" if last.endswith((".tensor", ".compute")) else "s" if rate == 1.0 else "bytes"
+            found = self._capacities[name] = Capacity(name, self.ideal.rate(last, rate), unit)
         return found
+
+    def _alias(self, name: str) -> str:
+        """The name of a device that is the only one of its role, or of a place written without its node."""
+        prefix, slash, last = name.rpartition("/")
+        device, dot, word = last.partition(".")
+        try:
+            spot = self.system.spot(prefix + slash + device)
+            members = spot.group.wiring.members(spot.place)
+        except ScenarioError:
+            return name
+        return f"{spot.prefix}{members[0]}{dot}{word}" if len(members) == 1 else name
 
     @property
     def capacities(self) -> dict[str, Capacity]:
         """The capacities that were asked for by now."""
         return dict(self._capacities)
 
-    def route(self, start: str, end: str) -> Route:
-        """The fastest way; unknown places and places without a way between them raise ``ScenarioError``."""
-        found = self._routes.get((start, end))
+    def slot(self, place: str) -> Slot | None:
+        """The command queue of a drive that takes only so many commands at a time, the same object each time.
+
+        None when the device states no ``queue_depth`` or ``place`` is no drive.
+        """
+        spot = self.system.spot(place)
+        vertex = spot.group.wiring.members(spot.place)[0]
+        drive = spot.group.wiring.drives.get(vertex)
+        depth = drive.device.get("queue_depth") if drive is not None else None
+        if not depth:
+            return None
+        name = f"{spot.prefix}{vertex}.queue"
+        if name not in self._slots:
+            self._slots[name] = Slot(name, int(depth))
+        return self._slots[name]
+
+    # -- routes ----------------------------------------------------------------------------------------------------
+
+    def route(self, start: str, end: str, *, via: str | None = None) -> Route:
+        """The fastest way, or with ``via`` the way through a buffer there (a bounce buffer: ``via="dram"``).
+
+        Unknown places and places without a way between them raise ``ScenarioError``.
+        """
+        key = (start, end, via or "")
+        found = self._routes.get(key)
         if found is None:
-            found = self._routes[start, end] = self._route(start, end)
+            made = self._route(start, end) if via is None else self._through(start, via, end)
+            found = self._routes[key] = made
         return found
 
-    def _route(self, start: str, end: str) -> Route:
-        hops = self.system.hops(start, end)
-        nodes = self.system.topology.nodes
+    def _route(self, start: str, end: str, *, write: bool = False) -> Route:
+        system = self.system
+        a, b = system.spot(start), system.spot(end)
         takes: dict[str, float] = {}
-        for place in (start, end):
-            if memory := nodes[place].get("memory"):
-                takes[memory] = takes.get(memory, 0.0) + 1.0
-        for hop in hops:
-            takes[hop["capacity"]] = takes.get(hop["capacity"], 0.0) + hop["per_byte"]
+        legs: dict[Leg, None] = {}
+        stores: list[Store] = []
+        latency, rate = 0.0, inf
+        for way in system.ways(start, end):
+            ends = [(a, way.start, False), (b, way.end, True)] if way.legs else [(a, way.start, write)]
+            for spot, vertex, writes in ends:
+                drive = spot.group.wiring.drives.get(vertex)
+                if drive is not None:
+                    stores.append(Store(drive, self.capacity(spot.prefix + vertex), way.share, writes))
+                for name, units in system.memory(spot, vertex, write=writes):
+                    takes[name] = takes.get(name, 0.0) + units * way.share
+            for leg in way.legs:
+                for name, units in leg.hop.takes:
+                    name = leg.prefix + name
+                    takes[name] = takes.get(name, 0.0) + units * way.share
+            real = [leg for leg in way.legs if not self.ideal.covers_hop(leg.hop)]
+            legs |= dict.fromkeys(real)
+            latency = max(latency, sum([leg.hop.latency for leg in real]))
+            passing = way.start not in MEMORIES and way.end not in MEMORIES
+            for leg in real:
+                rate = min(rate, leg.hop.bandwidth / way.share, leg.hop.peer / way.share if passing else inf)
         capacities = tuple([self.capacity(name) for name in takes])
+        alone = [c.rate / units for c, units in zip(capacities, takes.values(), strict=True)]
+        overhead = max([leg.hop.message_overhead for leg in legs], default=0.0)
         return Route(
             start,
             end,
             capacities,
             tuple(takes.values()),
-            sum([hop["latency"] for hop in hops]),
-            max([hop["message_overhead"] for hop in hops], default=0.0),
-            min([c.rate / units for c, units in zip(capacities, takes.values(), strict=True)], default=inf),
+            latency,
+            overhead,
+            min([rate, *alone]),
+            tuple(legs),
+            _merged(stores),
         )
+
+    def _through(self, start: str, via: str, end: str) -> Route:
+        """Both halves of a pipelined copy through a buffer: what each takes, added up."""
+        first, second = self.route(start, via), self.route(via, end)
+        takes: dict[Capacity, float] = {}
+        for half in (first, second):
+            for capacity, units in zip(half.capacities, half.per_byte, strict=True):
+                takes[capacity] = takes.get(capacity, 0.0) + units
+        rate = min([first.rate, second.rate, *(capacity.rate / units for capacity, units in takes.items())])
+        return Route(
+            start,
+            end,
+            tuple(takes),
+            tuple(takes.values()),
+            first.latency_s + second.latency_s,
+            max(first.message_overhead_s, second.message_overhead_s),
+            rate,
+            (*first.legs, *second.legs),
+            (*first.stores, *second.stores),
+        )
+
+    # -- transfers -------------------------------------------------------------------------------------------------
 
     def transfer(
         self,
@@ -107,22 +220,82 @@ class Fabric:
         io_size: float | None = None,
         queue_depth: int | None = None,
         write: bool = False,
+        random: bool = True,
+        via: str | None = None,
     ) -> Transfer:
         """``size`` bytes from ``start`` to ``end`` in ``messages`` equal pieces, one after the other.
 
         The latency of the way and the overhead of the first message come before the bytes; the overheads of the
-        others lengthen the phase and leave the links to others meanwhile.  ``io_size`` and ``queue_depth`` bound
-        what a drive delivers.  ``write`` says what an access in place (``start == end``) does.
+        others lengthen the phase and leave the links to others meanwhile.  At a drive, ``io_size`` and
+        ``queue_depth`` bound what this transfer gets and what a byte takes of the drive (``random`` accesses unless
+        told otherwise); without ``io_size`` the accesses are large and sequential.  ``write`` says what an access in
+        place (``start == end``) does.  ``via`` is a buffer that the bytes are copied through.
         """
         if messages < 1:
             raise ValueError(f"a transfer has at least one message, got {messages}")
-        route = self.route(start, end)
-        fixed = round((route.latency_s + route.message_overhead_s) * TICKS_PER_SECOND)
+        route = self._route(start, end, write=True) if write and start == end else self.route(start, end, via=via)
+        overhead = route.overhead(size / messages) if size else route.message_overhead_s
+        fixed = round((route.latency_s + overhead) * TICKS_PER_SECOND)
         if not size:
             return Transfer(fixed, Phase())
-        gaps = (messages - 1) * route.message_overhead_s
-        rate = size / (size / route.rate + gaps) if gaps else route.rate
-        return Transfer(fixed, phase(size, route.capacities, route.per_byte, rate))
+        per_byte, rate = route.per_byte, route.rate
+        if io_size is not None and route.stores:
+            per_byte, rate = self._at_drives(route, io_size, queue_depth, random)
+        gaps = (messages - 1) * overhead
+        return Transfer(fixed, phase(size, route.capacities, per_byte, size / (size / rate + gaps) if gaps else rate))
+
+    def _at_drives(
+        self, route: Route, io_size: float, queue_depth: int | None, random: bool
+    ) -> tuple[tuple[float, ...], float]:
+        """What a byte takes of each capacity, and the rate, when drives see accesses of one size at one depth."""
+        per_byte = list(route.per_byte)
+        rate = route.rate
+        for store in route.stores:
+            if store.capacity.rate > 1.0:
+                continue  # ideal
+            depth = None if queue_depth is None else max(queue_depth * store.share, 1.0)
+            speed = store.drive.speed(io_size, depth, write=store.write, random=random)
+            place = route.capacities.index(store.capacity)
+            per_byte[place] = store.share / speed.saturated
+            rate = min(rate, speed.alone / store.share, speed.saturated / store.share)
+        return tuple(per_byte), rate
+
+    def page_faults(
+        self,
+        start: str,
+        end: str,
+        size: float,
+        *,
+        fault_size: float = 4096,
+        readahead: float = 131072,
+        threads: int = 1,
+        fault_seconds: float = FAULT_SECONDS,
+    ) -> Transfer:
+        """``size`` bytes touched through a memory mapping: a read of ``readahead`` bytes at a time, each waited for.
+
+        Each thread has one read in flight and takes ``fault_seconds`` per fault of ``fault_size`` bytes besides;
+        ``readahead == fault_size`` is random access.  The pages end in ``end`` (memory of the host).
+        """
+        window = max(readahead, fault_size)
+        base = self.transfer(start, end, size, io_size=window, queue_depth=threads, random=readahead <= fault_size)
+        if not size:
+            return base
+        faults = size / fault_size * fault_seconds / threads
+        slower = Phase(base.phase.alone + faults * TICKS_PER_SECOND, dict(base.phase.amounts))
+        return Transfer(base.fixed_ticks, slower)
+
+
+MEMORIES = frozenset({"dram", *(f"dram{s}" for s in range(16))})
+
+
+def _merged(stores: list[Store]) -> tuple[Store, ...]:
+    """One entry per drive and direction, with the whole of its share."""
+    found: dict[tuple[Capacity, bool], Store] = {}
+    for store in stores:
+        key = (store.capacity, store.write)
+        before = found[key].share if key in found else 0.0
+        found[key] = Store(store.drive, store.capacity, before + store.share, store.write)
+    return tuple(found.values())
 
 
 def phase(size: float, capacities: tuple[Capacity, ...], per_byte: tuple[float, ...], rate: float) -> Phase:
@@ -131,7 +304,8 @@ def phase(size: float, capacities: tuple[Capacity, ...], per_byte: tuple[float, 
     Asks depend on the rate alone, so transfers of any size over one way count as equal users.
     """
     found = Phase(size / rate * TICKS_PER_SECOND if rate < inf else 0)
-    takes = list(zip(capacities, per_byte, strict=True))
-    found.amounts = tuple([(capacity, size * units) for capacity, units in takes])
-    found.asks = tuple([(capacity, min(capacity.rate, rate * units)) for capacity, units in takes])
+    if rate < inf:
+        takes = list(zip(capacities, per_byte, strict=True))
+        found.amounts = tuple([(capacity, size * units) for capacity, units in takes])
+        found.asks = tuple([(capacity, min(capacity.rate, rate * units)) for capacity, units in takes])
     return found

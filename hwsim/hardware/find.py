@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from hwsim.errors import Problem, ScenarioError
-from hwsim.hardware.catalogue import ROLES, figures, product
+from hwsim.hardware.catalogue import ROLES, Sheet, product, sheet
+from hwsim.hardware.curve import Curve
 from hwsim.hardware.device import Device, Figure
 from hwsim.hardware.node import Node
 from hwsim.units import parse
 
 Choice = str | Mapping[str, Any]
+_WAYS = ("h2d_bandwidth", "d2h_bandwidth", "both_bandwidth", "h2d_by_size", "d2h_by_size")
+FOLLOWERS = {  # what was measured together with a figure and does not outlive it
+    "hbm.capacity": ("hbm.usable",),
+    "pcie.bandwidth": tuple(f"pcie.{name}" for name in _WAYS),
+    "nvlink.bandwidth": ("nvlink.by_size", "nvlink.peer_bandwidth"),
+    "bandwidth": ("by_size", "loaded_latency", "read_bandwidth", "write_bandwidth"),
+    "read_bandwidth": ("random_read", "sequential_read"),
+    "write_bandwidth": ("random_write", "sequential_write", "burst_write_bandwidth"),
+    "dram.bandwidth": ("dram.achieved", "dram.loaded_latency"),
+}
 
 
 def find(choice: Choice, *, kind: str | None = None, where: str = "system.node") -> Device | Node:
@@ -46,41 +58,54 @@ def find_node(choice: Choice, *, where: str = "system.node") -> Node:
 
 def _device(entry: Mapping[str, Any], spec: Mapping[str, Any], kind: str, where: str) -> Device:
     """A catalogue device with the fields of ``spec`` laid over it."""
-    base = figures(entry, kind, where=str(entry.get("name", where)), sources=entry.get("sources"))
+    base, curves = sheet(entry, kind, where=str(entry.get("name", where)), sources=entry.get("sources"))
     spec = dict(spec)
     if kind == "gpu":
         for group in ("nvlink", "pcie"):
-            base |= _link(spec, group, f"{where}.{group}")
-    given = figures(spec, kind, where=where, given=True)
-    if kind == "gpu" and "hbm.capacity" in given and "hbm.usable" not in given:
-        base.pop("hbm.usable", None)  # it belonged to the memory that was replaced
+            link = _link(spec, group, f"{where}.{group}")
+            _drop_replaced(base, curves, link)
+            base |= link.figures
+            curves |= link.curves
+    given = sheet(spec, kind, where=where, given=True)
+    _drop_replaced(base, curves, given)
     name = str(entry.get("name", kind))
     return Device(
-        name=f"{name} (changed)" if entry and given else name,
+        name=f"{name} (changed)" if entry and any(given) else name,
         product=name,
         kind=kind,
-        figures={**base, **given},
+        figures={**base, **given.figures},
+        curves={**curves, **given.curves},
         architecture=str(entry.get("architecture", "")),
         count=_count(spec.get("sockets", spec.get("count", 1)), where),
         text={key: str(spec[key]) for key in ("raid", "bridge") if spec.get(key) is not None},
     )
 
 
-def _link(spec: dict[str, Any], group: str, where: str) -> dict[str, Figure]:
+def _drop_replaced(base: dict[str, Figure], curves: dict[str, Curve], given: Sheet) -> None:
+    """Take away what belonged to a figure that the scenario replaces and no longer goes with it."""
+    for name in given.figures:
+        for follower in FOLLOWERS.get(name, ()):
+            if follower not in given.figures and follower not in given.curves:
+                base.pop(follower, None)
+                curves.pop(follower, None)
+
+
+def _link(spec: dict[str, Any], group: str, where: str) -> Sheet:
     """Figures of the product that a GPU's link is ``like``; what stands beside ``like`` stays in ``spec``."""
     value = spec.get(group)
     if isinstance(value, str):
         value = {"like": value}
     if not isinstance(value, Mapping) or value.get("like") is None:
-        return {}
+        return Sheet({}, {})
     spec[group] = {key: inner for key, inner in value.items() if key != "like"}
     link = find_device(str(value["like"]), "link", where=where)
-    return {f"{group}.{name}": figure for name, figure in link.figures.items() if name != "price"}
+    figures = {f"{group}.{name}": figure for name, figure in link.figures.items() if name not in ("price", "tdp")}
+    return Sheet(figures, {f"{group}.{name}": curve for name, curve in link.curves.items()})
 
 
 def _node(entry: Mapping[str, Any], spec: Mapping[str, Any], where: str) -> Node:
-    own = figures(_without_roles(entry), "node", where=str(entry.get("name", where)), sources=entry.get("sources"))
-    given = figures(_without_roles(spec), "node", where=where, given=True)
+    own = sheet(_without_roles(entry), "node", where=str(entry.get("name", where)), sources=entry.get("sources"))
+    given = sheet(_without_roles(spec), "node", where=where, given=True)
     devices: dict[str, Device] = {}
     problems: list[Problem] = []
     for role, kind in ROLES.items():
@@ -100,7 +125,7 @@ def _node(entry: Mapping[str, Any], spec: Mapping[str, Any], where: str) -> Node
     if problems:
         raise ScenarioError(problems)
     name = str(entry.get("name", "node"))
-    node = Node(name, name, {**own, **given}, devices, _bridge(entry, devices))
+    node = Node(name, name, {**own.figures, **given.figures}, devices, _bridge(entry, devices))
     slots = node.get("gpu_slots")
     if slots is not None and node.gpus > slots:
         raise ScenarioError.of(
@@ -134,9 +159,14 @@ def _member(base: Any, over: Any, kind: str, entry: Mapping[str, Any], where: st
     }
     device = _device(product_entry, spec, kind, where)
     if base:
-        extra = figures(base, kind, where=f"{entry.get('name', where)}.{kind}", sources=entry.get("sources"))
-        given = {name: figure for name, figure in device.figures.items() if figure.status == "GIVEN"}
-        device = Device(**{**vars(device), "figures": {**device.figures, **extra, **given}})
+        extra = sheet(base, kind, where=f"{entry.get('name', where)}.{kind}", sources=entry.get("sources"))
+        figures = {name: figure for name, figure in device.figures.items() if figure.status == "GIVEN"}
+        curves = {name: curve for name, curve in device.curves.items() if curve.status == "GIVEN"}
+        device = replace(
+            device,
+            figures={**device.figures, **extra.figures, **figures},
+            curves={**device.curves, **extra.curves, **curves},
+        )
     return device
 
 

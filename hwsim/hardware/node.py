@@ -11,7 +11,11 @@ from hwsim.hardware.device import Device, Figure
 
 @dataclass(frozen=True)
 class Node:
-    """One machine.  ``bridge`` is how its GPUs reach each other: ``nvswitch``, ``nvlink``, ``pcie`` or ``none``."""
+    """One machine.
+
+    ``bridge`` is how its GPUs reach each other: all through an ``nvswitch``, two and two by ``nvlink`` bridges, each
+    with each in a ``mesh``, over ``pcie`` alone, or ``none``.
+    """
 
     name: str
     product: str

@@ -33,7 +33,11 @@ def dgx(**changed: object) -> Fabric:
 def test_a_copy_takes_latency_overhead_and_bytes_over_the_slowest_link() -> None:
     fabric = dgx(pcie={"bandwidth": "50 GB/s", "latency": "2 us", "message_overhead": "3 us"})
     route = fabric.route("dram", "gpu0")
-    assert [capacity.name for capacity in route.capacities] == ["gpu0.hbm", "dram", "gpu0.pcie.h2d"]
+    takes = {capacity.name: units for capacity, units in zip(route.capacities, route.per_byte, strict=True)}
+    assert takes.pop("upi10") == 0.5  # half of the memory belongs to the other socket
+    assert takes == {
+        "dram": 1.0, "dram0": 0.5, "dram1": 0.5, "gpu0.pcie.h2d": 1.0, "gpu0.hbm": 1.0, "switch0.down": 1.0,
+    }  # fmt: skip
     assert route.rate == 50e9
     one = fabric.transfer("dram", "gpu0", 50e6)
     assert one.fixed_ticks == round((route.latency_s + 3e-6) * TICKS_PER_SECOND)
@@ -46,8 +50,12 @@ def test_copies_to_one_gpu_share_its_link_and_copies_to_two_do_not() -> None:
     fabric = dgx(pcie={"bandwidth": "50 GB/s"})
     to_one = finish(fabric.transfer("dram", "gpu0", 5 * GB), fabric.transfer("dram", "gpu0", 10 * GB))
     assert to_one == pytest.approx([0.2, 0.3], rel=1e-4)
-    to_two = finish(fabric.transfer("dram", "gpu0", 5 * GB), fabric.transfer("dram", "gpu1", 5 * GB))
-    assert to_two == pytest.approx([0.1, 0.1], rel=1e-4)
+    apart = finish(fabric.transfer("dram", "gpu0", 5 * GB), fabric.transfer("dram", "gpu2", 5 * GB))
+    assert apart == pytest.approx([0.1, 0.1], rel=1e-4)
+    # GPUs 0 and 1 are behind one switch, whose upstream port they share
+    upstream = fabric.capacity("switch0.down").rate
+    together = finish(fabric.transfer("dram", "gpu0", 5 * GB), fabric.transfer("dram", "gpu1", 5 * GB))
+    assert together == pytest.approx([10 * GB / upstream] * 2, rel=1e-4)
 
 
 def test_reads_and_writes_share_the_seconds_of_a_drive() -> None:

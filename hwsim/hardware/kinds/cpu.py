@@ -1,4 +1,8 @@
-"""Processor sockets: cores, peaks per socket, DRAM bandwidth per socket, the way to the other socket, power, price."""
+"""Processor sockets: cores, peaks per socket, DRAM bandwidth per socket, the way to the other socket, power, price.
+
+``remote.peer_bandwidth`` bounds traffic between devices of two sockets that does not touch memory; ``io.bandwidth``
+is what all devices of a socket get through its root complex.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +12,22 @@ PART: dict[str, str] = {
     "clock": "1/s",
     "peak.fp32": "flop/s",
     "peak.bf16": "flop/s",
+    "peak.fp16": "flop/s",
     "peak.int8": "flop/s",
+    "peak.int4": "flop/s",
     "achieved.bf16": "flop/s",
     "achieved.int8": "flop/s",
     "dram.bandwidth": "bytes/s",
     "dram.achieved": "bytes/s",
     "dram.latency": "s",
     "dram.channels": "count",
+    "dram.loaded_latency": "bandwidth: bytes/s -> latency: s",
     "remote.bandwidth": "bytes/s",
     "remote.latency": "s",
+    "remote.peer_bandwidth": "bytes/s",
+    "io.bandwidth": "bytes/s",
     "tdp": "W",
     "idle_power": "W",
+    "pj_per_flop": "J/flop",
     "price": "usd",
 }

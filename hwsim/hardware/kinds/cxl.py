@@ -1,4 +1,4 @@
-"""A CXL memory card: capacity, bandwidth read and written, idle latency."""
+"""A CXL memory card: capacity, bandwidth read, written and mixed, idle and loaded latency."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ PART: dict[str, str] = {
     "read_bandwidth": "bytes/s",
     "write_bandwidth": "bytes/s",
     "latency": "s",
+    "remote_latency": "s",
+    "loaded_latency": "bandwidth: bytes/s -> latency: s",
     "interleave": "bytes",
+    "tdp": "W",
+    "idle_power": "W",
+    "pj_per_byte": "J/bytes",
     "price": "usd",
 }

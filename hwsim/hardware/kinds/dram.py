@@ -9,6 +9,9 @@ PART: dict[str, str] = {
     "read_bandwidth": "bytes/s",
     "write_bandwidth": "bytes/s",
     "latency": "s",
+    "loaded_latency": "bandwidth: bytes/s -> latency: s",
     "channels": "count",
+    "idle_power": "W",
+    "pj_per_byte": "J/bytes",
     "price": "usd",
 }

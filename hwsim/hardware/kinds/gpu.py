@@ -1,4 +1,9 @@
-"""An accelerator: dense peaks by number format, HBM, streaming multiprocessors, links, power and price."""
+"""An accelerator: dense peaks by number format, HBM, streaming multiprocessors, links, power and price.
+
+``nvlink`` is the link to other accelerators by whatever name, all peers together (``peer_bandwidth``: to one of them
+in a full mesh); ``pcie`` the link to the host (``both_bandwidth``: both directions at once); ``zero_copy`` host memory
+read or written by the accelerator's own loads and stores.
+"""
 
 from __future__ import annotations
 
@@ -17,11 +22,20 @@ PART: dict[str, str] = {
     "sms": "count",
     "clock": "1/s",
     "nvlink.bandwidth": "bytes/s",
+    "nvlink.peer_bandwidth": "bytes/s",
     "nvlink.latency": "s",
     "nvlink.message_overhead": "s",
+    "nvlink.by_size": "message: bytes -> throughput: bytes/s",
     "pcie.bandwidth": "bytes/s",
+    "pcie.h2d_bandwidth": "bytes/s",
+    "pcie.d2h_bandwidth": "bytes/s",
+    "pcie.both_bandwidth": "bytes/s",
     "pcie.latency": "s",
     "pcie.message_overhead": "s",
+    "pcie.h2d_by_size": "message: bytes -> throughput: bytes/s",
+    "pcie.d2h_by_size": "message: bytes -> throughput: bytes/s",
+    "zero_copy.h2d_by_size": "message: bytes -> throughput: bytes/s",
+    "zero_copy.d2h_by_size": "message: bytes -> throughput: bytes/s",
     "tdp": "W",
     "idle_power": "W",
     "price": "usd",

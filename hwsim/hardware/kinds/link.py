@@ -6,5 +6,7 @@ PART: dict[str, str] = {
     "bandwidth": "bytes/s",
     "latency": "s",
     "message_overhead": "s",
+    "by_size": "message: bytes -> throughput: bytes/s",
+    "tdp": "W",
     "price": "usd",
 }

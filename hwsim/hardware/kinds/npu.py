@@ -8,6 +8,10 @@ PART: dict[str, str] = {
     "peak.int8": "flop/s",
     "peak.int4": "flop/s",
     "peak.fp16": "flop/s",
+    "achieved.int8": "flop/s",
+    "achieved.fp16": "flop/s",
+    "graph_switch": "s",
     "tdp": "W",
     "idle_power": "W",
+    "pj_per_flop": "J/flop",
 }

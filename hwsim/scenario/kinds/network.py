@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from hwsim.scenario.schema.hardware import Link
-from hwsim.scenario.schema.quantity import Count
+from hwsim.scenario.schema.hardware import Link, Switch
+from hwsim.scenario.schema.quantity import Count, Positive
 from hwsim.scenario.schema.record import Kind
 from hwsim.scenario.schema.short import Short
 
@@ -15,14 +15,31 @@ class RailFatTree(Kind):
 
     kind: Literal["rail_fat_tree"]
     link: Annotated[Link, Short("like")]
+    switch: Annotated[Switch, Short("like")] | None = None
     rails: Count | None = None
+    nodes_per_leaf: Count | None = None
+    oversubscription: Positive | None = None
 
 
 class FatTree(Kind):
-    """A non-blocking tree that all NICs share."""
+    """A tree that all NICs share; ``oversubscription`` is bandwidth into a leaf over bandwidth up from it."""
 
     kind: Literal["fat_tree"]
     link: Annotated[Link, Short("like")]
+    switch: Annotated[Switch, Short("like")] | None = None
+    nodes_per_leaf: Count | None = None
+    oversubscription: Positive | None = None
 
 
-PART = (RailFatTree, FatTree)
+class MultiPlane(Kind):
+    """Separate fat trees side by side, one for each NIC of a node: planes are changed inside nodes only."""
+
+    kind: Literal["multi_plane"]
+    link: Annotated[Link, Short("like")]
+    switch: Annotated[Switch, Short("like")] | None = None
+    planes: Count | None = None
+    nodes_per_leaf: Count | None = None
+    oversubscription: Positive | None = None
+
+
+PART = (RailFatTree, FatTree, MultiPlane)

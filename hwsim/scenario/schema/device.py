@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import create_model
 
+from hwsim.hardware.curve import Shape, is_curve
 from hwsim.part import Parts
 from hwsim.scenario.schema.quantity import Count0, Quantity, Reader, Text
 from hwsim.scenario.schema.record import Record
 from hwsim.scenario.schema.short import PRICES, Short, Spread
+from hwsim.units import expected, parse
 
 
 class Device(Record):
@@ -36,7 +38,7 @@ def _raid(value: Any) -> str:
 _RAID = Annotated[str, Reader(_raid, {"enum": [0, "0", "none"], "description": "0 stripes over all drives"})]
 # How the devices of a node are joined is no figure of the product, so it stands here.
 _JOINED: dict[str, dict[str, Any]] = {
-    "gpu": {"bridge": Literal["none", "nvlink", "nvswitch", "pcie"]},
+    "gpu": {"bridge": Literal["none", "mesh", "nvlink", "nvswitch", "pcie"]},
     "ssd": {"raid": _RAID},
 }
 
@@ -54,6 +56,26 @@ def device(kind: str) -> Any:
     return _optional(Annotated[model, Short("like")])
 
 
+def _number(dimension: str) -> Any:
+    return Annotated[float, Quantity(dimension)]
+
+
+def _points(title: str, text: str) -> Any:
+    """Measured points as lists of equal length, one for each column."""
+    columns: dict[str, Any] = {name: (_column(dimension), ...) for name, dimension in Shape.of(text).columns}
+    model: Any = create_model(title, __base__=Record, __doc__="Measured points, column by column.", **columns)
+    return model
+
+
+def _column(dimension: str) -> Any:
+    def read(value: Any) -> list[float]:
+        if not isinstance(value, list) or not value:
+            raise ValueError(f"points are a list of quantities; expected [{expected(dimension)}, ...]")
+        return [float(parse(item, dimension)) for item in value]
+
+    return Annotated[list[float], Reader(read, {"type": "array", "items": {"type": ["string", "number"]}})]
+
+
 def _optional(hint: Any) -> Any:
     return hint | None
 
@@ -67,7 +89,8 @@ def _nested(title: str, dimensions: dict[str, str]) -> dict[str, Any]:
         if dot:
             groups.setdefault(first, {})[rest] = dimension
         else:
-            fields[first] = (_optional(Annotated[float, Quantity(dimension)]), None)
+            hint = _points(f"{title}_{first}", dimension) if is_curve(dimension) else _number(dimension)
+            fields[first] = (_optional(hint), None)
     for name, inner in groups.items():
         part = f"{title}_{name}"
         model = create_model(part, __base__=Record, __module__=__name__, **_nested(part, inner))

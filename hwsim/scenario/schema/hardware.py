@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     class Link(Device):
         """A network link of one product."""
 
+    class Switch(Device):
+        """A network switch of one product."""
+
     class Node(_Machine):
         """A machine; see ``_Machine``."""
 
@@ -46,6 +49,13 @@ else:
         __doc__="A network link of one product.",
         __module__=__name__,
         **fields_of("link"),
+    )
+    Switch = create_model(
+        "Switch",
+        __base__=Device,
+        __doc__="A network switch of one product.",
+        __module__=__name__,
+        **fields_of("switch"),
     )
     _KINDS = {kind: device(kind) for kind in sorted(set(ROLES.values()))}
     Node = create_model(
