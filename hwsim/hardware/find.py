@@ -18,7 +18,7 @@ _WAYS = ("h2d_bandwidth", "d2h_bandwidth", "both_bandwidth", "h2d_by_size", "d2h
 FOLLOWERS = {  # what was measured together with a figure and does not outlive it
     "hbm.capacity": ("hbm.usable",),
     "pcie.bandwidth": tuple(f"pcie.{name}" for name in _WAYS),
-    "nvlink.bandwidth": ("nvlink.by_size", "nvlink.peer_bandwidth"),
+    "nvlink.bandwidth": ("nvlink.by_size", "nvlink.copy_bandwidth", "nvlink.peer_bandwidth"),
     "bandwidth": ("by_size", "loaded_latency", "read_bandwidth", "write_bandwidth"),
     "read_bandwidth": ("random_read", "sequential_read"),
     "write_bandwidth": ("random_write", "sequential_write", "burst_write_bandwidth"),

@@ -8,7 +8,8 @@ the burst that a write cache takes is a separate rule (:meth:`Drive.write_second
 
 from __future__ import annotations
 
-from math import inf
+from bisect import bisect_left
+from math import exp, inf, log
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -90,21 +91,30 @@ class Drive:
         return Speed(found * min(1.0, depth / first), max(saturated, found), inside and depth >= first)
 
     def _read_off(self, curve: Curve, size: float, depth: float, write: bool) -> tuple[float, bool]:
-        """A curve at a size and depth.
+        """A curve at a size and a depth between the measured ones; deeper is never slower."""
+        keys = list(curve.series)
+        known = [self._at_depth(curve, key, size, write) for key in keys]
+        rates = [max(rate for rate, _ in known[: place + 1]) for place in range(len(keys))]
+        place = bisect_left(keys, depth)
+        if keys[place] == depth or not place:
+            return rates[place], known[place][1]
+        share = log(depth / keys[place - 1]) / log(keys[place] / keys[place - 1])
+        rate = exp(log(rates[place - 1]) + share * log(rates[place] / rates[place - 1]))
+        return rate, known[place - 1][1] and known[place][1]
+
+    def _at_depth(self, curve: Curve, depth: float, size: float, write: bool) -> tuple[float, bool]:
+        """A curve at one of its depths.
 
         Smaller accesses than measured take as long as the smallest; of larger ones the rest goes at full bandwidth.
         """
-        found = curve.at(size, depth)
-        if found.inside:
-            return found
-        points = next(iter(curve.series.values()))
-        if size < points[0][0]:
-            return found.value * size / points[0][0], False
-        whole = (self.write_bandwidth if write else self.read_bandwidth) or inf
-        if size > points[-1][0]:
-            seconds = points[-1][0] / found.value + (size - points[-1][0]) * self.stripes / whole
-            return size / seconds, False
-        return found
+        points = curve.series[depth]
+        first, last = points[0], points[-1]
+        if size < first[0]:
+            return first[1] * size / first[0], False
+        if size > last[0]:
+            whole = ((self.write_bandwidth if write else self.read_bandwidth) or inf) / self.stripes
+            return size / (last[0] / last[1] + (size - last[0]) / max(whole, last[1])), False
+        return curve.at(size, depth).value, True
 
     def _limit(self, size: float, write: bool, random: bool) -> float:
         """Saturated bytes/s of one drive at an I/O size by its data sheet."""

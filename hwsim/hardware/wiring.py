@@ -275,7 +275,7 @@ class Wiring:
 
     def _nvlink_hops(self, gpu: Device, here: str, rate: float) -> tuple[Hop, Hop]:
         figures = (
-            rate,
+            min(rate, gpu.get("nvlink.copy_bandwidth") or rate),
             gpu.get("nvlink.latency", 0.0) or 0.0,
             gpu.get("nvlink.message_overhead", 0.0) or 0.0,
             gpu.curves.get("nvlink.by_size"),

@@ -113,7 +113,7 @@ def test_a_thousand_gpus_take_little_time() -> None:
 
 def test_places_without_a_way_are_named() -> None:
     apart = System.of({"node": {"like": "dgx-h100", "nic": None}, "nodes": 2})
-    with pytest.raises(ScenarioError, match="no way from .* dgx-h100 has no NIC"):
+    with pytest.raises(ScenarioError, match=r"no way from .* dgx-h100 has no NIC"):
         apart.ways("nodes/0/gpu0", "nodes/1/gpu0")
     gpu = {"hbm": {"bandwidth": "1 TB/s", "capacity": "80 GB"}, "peak": {"bf16": "1 PFLOP/s"}}
     loose = System.of({"node": {"gpu": gpu, "dram": {"bandwidth": "100 GB/s"}}})

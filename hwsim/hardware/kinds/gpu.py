@@ -1,8 +1,8 @@
 """An accelerator: dense peaks by number format, HBM, streaming multiprocessors, links, power and price.
 
 ``nvlink`` is the link to other accelerators by whatever name, all peers together (``peer_bandwidth``: to one of them
-in a full mesh); ``pcie`` the link to the host (``both_bandwidth``: both directions at once); ``zero_copy`` host memory
-read or written by the accelerator's own loads and stores.
+in a full mesh, ``copy_bandwidth``: what one copy gets); ``pcie`` the link to the host (``both_bandwidth``: both
+directions at once); ``zero_copy`` host memory read or written by the accelerator's own loads and stores.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ PART: dict[str, str] = {
     "sms": "count",
     "clock": "1/s",
     "nvlink.bandwidth": "bytes/s",
+    "nvlink.copy_bandwidth": "bytes/s",
     "nvlink.peer_bandwidth": "bytes/s",
     "nvlink.latency": "s",
     "nvlink.message_overhead": "s",
