@@ -39,10 +39,18 @@ def load(path: Path) -> dict[str, Any]:
     return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
 
 
-@cache
+OUTSIDE = Parts("hwsim.hardware.catalog")  # products from outside: ``--parts DIR`` with DIR/hardware/catalog/*.yaml
+
+
 def files() -> dict[str, Path]:
-    """Files by case-folded product name."""
-    return {path.stem: path for path in sorted(FOLDER.glob("*.yaml")) if not path.stem.startswith("_")}
+    """Files by case-folded product name: those of the catalogue, then those of folders from outside."""
+    return _listed((FOLDER, *(folder for folder in OUTSIDE.folders() if folder != FOLDER)))
+
+
+@cache
+def _listed(folders: tuple[Path, ...]) -> dict[str, Path]:
+    paths = (path for folder in folders for path in sorted(folder.glob("*.yaml")))
+    return {path.stem.casefold(): path for path in paths if not path.stem.startswith("_")}
 
 
 def names(kind: str | None = None) -> list[str]:
@@ -51,11 +59,15 @@ def names(kind: str | None = None) -> list[str]:
     return sorted(entry["name"] for entry in every if kind is None or entry["kind"] == kind)
 
 
-@cache
 def _aliases() -> dict[str, Path]:
+    return _aliases_in(tuple(files().values()))
+
+
+@cache
+def _aliases_in(paths: tuple[Path, ...]) -> dict[str, Path]:
     """Files by alias, from their ``aliases:`` lines alone: reading every file as YAML would take longer than a run."""
     found: dict[str, Path] = {}
-    for path in files().values():
+    for path in paths:
         line = next((line for line in path.read_text(encoding="utf-8").splitlines() if line.startswith("aliases:")), "")
         found |= {alias.strip(): path for alias in line.partition("[")[2].partition("]")[0].split(",") if alias.strip()}
     return found

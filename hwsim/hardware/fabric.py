@@ -6,13 +6,11 @@ simplification: no store-and-forward, and the latencies of the links add up in f
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 from hwsim.errors import ScenarioError, nearest
-from hwsim.hardware.ideal import Ideal
 from hwsim.hardware.storage import Drive
 from hwsim.kernel.activity import Phase
 from hwsim.kernel.capacity import Capacity
@@ -74,10 +72,10 @@ class Transfer(NamedTuple):
 class Fabric:
     """Capacities and routes of one simulation; a capacity is made when it is first asked for."""
 
-    def __init__(self, system: System, dtype: str = "bf16", *, ideal: Iterable[str] = ()) -> None:
-        """``dtype`` is the number format whose peak ``gpu0.tensor`` has; ``ideal`` names resources without limit."""
+    def __init__(self, system: System, dtype: str = "bf16") -> None:
+        """``dtype`` is the number format whose peak ``gpu0.tensor`` has."""
         self.system = system
-        self.ideal = Ideal(ideal)
+        self.ideal = system.ideal
         self._rates = system.capacities(dtype)
         self._capacities: dict[str, Capacity] = {}
         self._routes: dict[tuple[str, str, str], Route] = {}

@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hwsim.errors import ScenarioError, nearest
 
 if TYPE_CHECKING:
+    from hwsim.hardware.node import Node
     from hwsim.hardware.wiring import Hop
 
 UNLIMITED = 1e30  # units per second: finite, because a capacity must be, and never short
@@ -21,6 +23,9 @@ WORDS = (
     "compute", "cxl", "dram", "flash", "hbm", "host", "io", "launch", "network", "nic", "npu", "nvlink", "pcie", "ssd",
     "tensor", "upi",
 )  # fmt: skip
+
+
+PRICED = {"tensor": "peak.", "hbm": "hbm.", "nvlink": "nvlink."}  # resources in the price of a step, and figures
 
 
 class Ideal:
@@ -33,7 +38,7 @@ class Ideal:
         if wrong:
             raise ScenarioError.of(
                 "unknown resource",
-                where="--ideal",
+                where="system.ideal",
                 got=wrong[0],
                 expected="one of " + ", ".join(WORDS) + ", or one device of them such as pcie0 or gpu0.hbm",
                 nearest=nearest(wrong[0], WORDS),
@@ -53,6 +58,23 @@ class Ideal:
     def covers_hop(self, hop: Hop) -> bool:
         """Whether a link is without limit: then it has no latency and no overhead either."""
         return bool(self.names) and any(self.covers(name) for name, _ in hop.takes)
+
+    def node(self, node: Node) -> Node:
+        """A node whose GPUs compute, read their memory or reach each other without limit, as far as named.
+
+        This is what prices of engine steps see; links, drives and main memory are without limit in the fabric.
+        """
+        prefixes = [prefix for word, prefix in PRICED.items() if self.has(word)]
+        gpu = node.devices.get("gpu")
+        if not prefixes or gpu is None:
+            return node
+        figures = {
+            name: replace(figure, value=UNLIMITED, source="given infinite speed", status="GIVEN")
+            if name.startswith(tuple(prefixes)) and figure.dimension in ("flop/s", "bytes/s")
+            else figure
+            for name, figure in gpu.figures.items()
+        }
+        return replace(node, devices={**node.devices, "gpu": replace(gpu, figures=figures)})
 
     def rate(self, capacity: str, rate: float) -> float:
         """The rate that a capacity has."""

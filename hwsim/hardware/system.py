@@ -6,13 +6,14 @@ large system costs what is asked of it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.errors import ScenarioError, nearest
 from hwsim.hardware.find import find_node
+from hwsim.hardware.ideal import Ideal
 from hwsim.hardware.network import Network, Port, network
 from hwsim.hardware.node import Node
 from hwsim.hardware.wiring import Hop, Takes, Wiring
@@ -72,9 +73,18 @@ class System:
     (``fast/0/gpu0.hbm``); those of the network begin with ``network/``.
     """
 
-    def __init__(self, groups: Mapping[str, Group], between: Mapping[str, Any] | str | None = None) -> None:
-        """``between`` is the scenario's ``network:``; without it, all NICs meet in one non-blocking switch."""
-        self.groups = dict(groups)
+    def __init__(
+        self,
+        groups: Mapping[str, Group],
+        between: Mapping[str, Any] | str | None = None,
+        ideal: Iterable[str] = (),
+    ) -> None:
+        """``between`` is the scenario's ``network:``; without it, all NICs meet in one non-blocking switch.
+
+        ``ideal`` names resources that are given infinite speed.
+        """
+        self.ideal = Ideal(ideal)
+        self.groups = {name: replace(group, node=self.ideal.node(group.node)) for name, group in groups.items()}
         self.nodes = sum(group.nodes for group in self.groups.values())
         self._firsts: dict[str, int] = {}
         first = 0
@@ -87,16 +97,16 @@ class System:
     @classmethod
     def of(cls, spec: Mapping[str, Any], *, where: str = "system") -> System:
         """The system of a mapping: ``{node, nodes}``, or ``{groups: {name: {node, nodes}}}`` with defaults beside."""
-        groups, between = spec.get("groups"), spec.get("network")
+        groups, between, ideal = spec.get("groups"), spec.get("network"), spec.get("ideal") or ()
         if groups is None:
             node = find_node(spec["node"], where=f"{where}.node")
-            return cls({"nodes": Group("nodes", node, int(spec.get("nodes", 1)))}, between)
+            return cls({"nodes": Group("nodes", node, int(spec.get("nodes", 1)))}, between, ideal)
         members: dict[str, Group] = {}
         for name, group in groups.items():
             place = f"{where}.groups.{name}.node"
             merged = {key: value for key, value in spec.items() if key in ("node", "nodes")} | dict(group)
             members[name] = Group(name, find_node(merged["node"], where=place), int(merged.get("nodes", 1)))
-        return cls(members, between)
+        return cls(members, between, ideal)
 
     @property
     def gpus(self) -> int:

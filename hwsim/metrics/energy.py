@@ -1,6 +1,7 @@
-"""Energy of the GPUs: idle power all the time, plus energy per FLOP and byte, at most board power while in use.
+"""Energy of a run: idle power of everything owned all the time, plus the work of the GPUs, capped at board power.
 
-Everything owned counts: GPUs that nobody uses draw their idle power.  Hosts, switches and links are left out.
+``energy_joules`` counts whatever is powered: whole nodes with their idle GPUs, hosts and switches.  Beside it stands
+the share of what was used: GPUs in use, and of hosts and switches their part.
 """
 
 from __future__ import annotations
@@ -16,23 +17,72 @@ def total_of(amounts: Mapping[str, float], kind: str) -> float:
     return sum(float(amounts[name]) for name in sorted(amounts) if name.rpartition(".")[2] == kind)
 
 
-def energy_joules(facts: Mapping[str, Any]) -> float | None:
-    """``idle x owned x time + pJ/FLOP x FLOP + pJ/byte x HBM bytes``, GPUs in use capped at ``tdp x time``.
+def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
+    """Joules of all that is owned and of what is used; ``None`` when a figure of the GPUs in use is not known.
 
-    ``None`` when idle power or the energy per FLOP or byte is not known.  Without a board power there is no cap.
+    GPUs in use draw ``idle x time + pJ/FLOP x FLOP + pJ/byte x HBM bytes``, at most ``tdp x time``; the others idle
+    power.  Without a board power there is no cap.
     """
-    given = facts.get("energy") or {}
-    per_flop, per_byte, idle = given.get("pj_per_flop"), given.get("pj_per_byte"), given.get("idle_w")
-    if per_flop is None or per_byte is None or idle is None or not facts.get("amounts"):
+    nothing: dict[str, float | None] = {"energy_joules": None, "energy_used_joules": None}
+    held, seconds = facts.get("owned") or _only_gpus(facts), float(facts["simulated_seconds"])
+    if held is None:
+        return nothing
+    drawn = idle = host = shared = 0.0
+    gpus = sum(group["gpus"] for group in held["groups"].values())
+    used = sum(group["used"] for group in held["groups"].values())
+    for name, group in held["groups"].items():
+        if group["gpus"] and group["idle_w"] is None:
+            return nothing
+        if group["used"]:
+            work = _work(facts, name, group, len([g for g in held["groups"].values() if g["used"]]))
+            if work is None:
+                return nothing
+            watched = float(group["idle_w"]) * group["used"] * seconds + work
+            if group["tdp_w"] is not None:
+                watched = min(watched, float(group["tdp_w"]) * group["used"] * seconds)
+            drawn += watched
+        idle += float(group["idle_w"] or 0.0) * (group["gpus"] - group["used"]) * seconds
+        host += float(group["host_w"]) * seconds
+        if group["gpus"]:
+            shared += float(group["host_w"]) * seconds * group["used"] / group["gpus"]
+    network = float(held["network_w"]) * seconds
+    pue = float(held["pue"])
+    part = used / gpus if gpus else 0.0
+    return {
+        "energy_joules": (drawn + idle + host + network) * pue,
+        "energy_used_joules": (drawn + shared + network * part) * pue,
+    }
+
+
+def energy_joules(facts: Mapping[str, Any]) -> float | None:
+    """Joules of all that is owned; see :func:`energy`."""
+    return energy(facts)["energy_joules"]
+
+
+def _work(facts: Mapping[str, Any], name: str, group: Mapping[str, Any], groups: int) -> float | None:
+    """Joules of a group's FLOP and bytes: its own amounts, or all amounts when it is the only one at work."""
+    per_flop, per_byte = group["pj_per_flop"], group["pj_per_byte"]
+    amounts = (facts.get("amounts_by_group") or {}).get(name)
+    if amounts is None:
+        amounts = facts.get("amounts") if groups == 1 else None
+    if per_flop is None or per_byte is None or not amounts:
         return None
-    seconds, owned = float(facts["simulated_seconds"]), int(facts["gpus_owned"])
-    used = min(int(facts["gpus_used"]), owned)
-    amounts = facts["amounts"]
-    work = (float(per_flop) * total_of(amounts, "tensor") + float(per_byte) * total_of(amounts, "hbm")) * PICO
-    drawn = float(idle) * used * seconds + work
-    if given.get("tdp_w") is not None:
-        drawn = min(drawn, float(given["tdp_w"]) * used * seconds)
-    return float(idle) * (owned - used) * seconds + drawn
+    return (float(per_flop) * total_of(amounts, "tensor") + float(per_byte) * total_of(amounts, "hbm")) * PICO
+
+
+def _only_gpus(facts: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What is owned, from the figures of the GPUs alone: hosts and switches are left out."""
+    given = facts.get("energy")
+    if not given:
+        return None
+    gpus = int(facts["gpus_owned"])
+    group = {
+        "gpus": gpus,
+        "used": min(int(facts["gpus_used"]), gpus),
+        "host_w": 0.0,
+        **{key: given.get(key) for key in ("idle_w", "tdp_w", "pj_per_flop", "pj_per_byte")},
+    }
+    return {"groups": {"nodes": group}, "network_w": 0.0, "pue": 1.0}
 
 
 def utilisation(facts: Mapping[str, Any], kind: str) -> float | None:

@@ -99,11 +99,20 @@ def _rest() -> Iterator[Metric]:
     yield Metric("mfu", "share", text, ("mfu",), "share", high)
     text = "memory bandwidth utilisation: HBM bytes moved over peak bytes of the GPUs in use and simulated time"
     yield Metric("mbu", "share", text, ("mbu",), "share", high)
-    text = "energy of all GPUs owned: idle power, plus energy per FLOP and byte, at most board power while in use"
+    text = (
+        "energy of all that is owned: idle power of GPUs, hosts and switches, plus energy per FLOP and byte of the "
+        "GPUs in use, at most their board power"
+    )
     yield Metric("energy.joules", "J", text, ("energy_joules",), "J")
+    text = "the part of energy.joules that falls to the GPUs in use: they themselves and their share of the hosts"
+    yield Metric("energy.used_joules", "J", text, ("energy_used_joules",), "J")
     text = "energy.joules over output tokens"
     yield Metric("energy.joules_per_output_token", "J", text, ("joules_per_output_token",), "J")
-    yield Metric("cost.usd", "usd", "price per hour times GPUs owned times simulated time", ("cost_usd",), "usd")
+    yield Metric(
+        "cost.usd", "usd", "median price per hour of all that is owned times simulated time", ("cost_usd",), "usd"
+    )
+    text = "the part of cost.usd that falls to the GPUs in use"
+    yield Metric("cost.used_usd", "usd", text, ("cost_used_usd",), "usd")
     text = "cost.usd over a million output tokens"
     yield Metric("usd_per_million_output_tokens", "usd", text, ("usd_per_million_output_tokens",), "usd")
     text = "least time per output token that the data sheet allows for this model and context, without any overhead"

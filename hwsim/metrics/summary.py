@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from hwsim.metrics.assertion import Assertion
-from hwsim.metrics.cost import cost_usd
+from hwsim.metrics.cost import costs
 from hwsim.metrics.digest import digest
-from hwsim.metrics.energy import energy_joules, utilisation
+from hwsim.metrics.energy import energy, utilisation
 from hwsim.metrics.latency import Latencies, completed
 from hwsim.metrics.load import queue_growth, steady_window, step_ends
 from hwsim.metrics.progressions import Progressions
@@ -227,23 +227,42 @@ def _machine(facts: Mapping[str, Any], requests: Table, warnings: list[str]) -> 
     """Utilisation, energy and cost."""
     outputs, _ = _tokens(requests)
     mfu, mbu = utilisation(facts, "tensor"), utilisation(facts, "hbm")
-    energy, cost = energy_joules(facts), cost_usd(facts)
+    joules, usd = energy(facts), costs(facts)
+    whole, part, cost = joules["energy_joules"], joules["energy_used_joules"], usd["cost_usd"]
+    low, high = usd["cost_low_usd"], usd["cost_high_usd"]
     if mfu is None or mbu is None:
         warnings.append("amounts or peak rates are not known: mfu or mbu is null")
-    if energy is None:
+    if whole is None:
         warnings.append("idle power or energy per FLOP and byte is not known: there is no energy")
     if cost is None:
         warnings.append("nobody gave a price per GPU and hour: there is no cost")
+    unknown = (facts.get("owned") or {}).get("unknown")
+    if unknown and whole is not None:
+        warnings.append(f"energy leaves out what has no idle power: {', '.join(unknown)}")
     return {
         "mfu": mfu,
         "mbu": mbu,
         "gpus_owned": facts["gpus_owned"],
         "gpus_used": facts["gpus_used"],
-        "energy_joules": energy,
-        "joules_per_output_token": energy / outputs if energy is not None and outputs else None,
-        "cost_usd": cost,
-        "usd_per_million_output_tokens": cost / outputs * 1e6 if cost is not None and outputs else None,
+        **joules,
+        "joules_per_output_token": _per(whole, outputs),
+        "joules_used_per_output_token": _per(part, outputs),
+        **usd,
+        "price_source": _price_source(facts),
+        "usd_per_million_output_tokens": _per(cost, outputs, 1e6),
+        "usd_per_million_output_tokens_low": _per(low, outputs, 1e6),
+        "usd_per_million_output_tokens_high": _per(high, outputs, 1e6),
     }
+
+
+def _per(total: float | None, outputs: int, scale: float = 1.0) -> float | None:
+    return total / outputs * scale if total is not None and outputs else None
+
+
+def _price_source(facts: Mapping[str, Any]) -> str | None:
+    """Where the prices were read, which dates them."""
+    groups = ((facts.get("owned") or {}).get("groups") or {}).values()
+    return "; ".join(dict.fromkeys(group["price_source"] for group in groups if group["price_source"])) or None
 
 
 def _steady(requests: Table, steps: Table, warnings: list[str]) -> dict[str, float | None]:

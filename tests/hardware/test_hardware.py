@@ -168,12 +168,8 @@ def test_catalogue_files_need_unit_and_source(
 ) -> None:
     (tmp_path / "x1.yaml").write_text(f"name: X1\nkind: gpu\naliases: []\ntdp: {figure}\n")
     monkeypatch.setattr(catalogue, "FOLDER", tmp_path)
-    catalogue.files.cache_clear()
-    try:
-        with pytest.raises(ScenarioError, match=says):
-            find("X1")
-    finally:
-        catalogue.files.cache_clear()
+    with pytest.raises(ScenarioError, match=says):
+        find("X1")
 
 
 def test_missing_figures_say_what_to_give() -> None:

@@ -32,6 +32,10 @@ def run(
     report: Annotated[str, typer.Option(help="Write report.html: on or off.")] = "on",
     open_: Annotated[bool, typer.Option("--open", help="Open the report in a browser.")] = False,
     assert_: Annotated[bool, typer.Option("--assert", help="End with 1 if an SLO or assertion is missed.")] = False,
+    ideal: Annotated[
+        str | None,
+        typer.Option(help="Resources given infinite speed: hbm, tensor, nvlink, launch, host, pcie0, ssd."),
+    ] = None,
     parts: PartsFolder = None,
     model: Annotated[str | None, typer.Option("-m", "--model", help="Without a file: the model.")] = None,
     node: Annotated[str | None, typer.Option("-n", "--node", help="Without a file: the node.")] = None,
@@ -48,6 +52,8 @@ def run(
     one_of("--record", record, ("off", "requests", "full"))
     one_of("--report", report, ("on", "off"))
     kept = _window(window)
+    if ideal is not None:
+        sets = [*(sets or []), f"system.ideal=[{ideal}]"]
     given = {"-m": model, "-n": node, "--rate": rate, "--input": input_, "--output": output, "--trace": trace}
     quick = [option for option, value in given.items() if value is not None]
     scenarios: list[Scenario] = []

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import create_model
 
+from hwsim.errors import ScenarioError
 from hwsim.hardware.catalogue import ROLES
+from hwsim.hardware.ideal import Ideal
 from hwsim.scenario.schema.device import Device, device, fields_of
-from hwsim.scenario.schema.quantity import Count, Name, Text
+from hwsim.scenario.schema.quantity import Count, Name, Reader, Text
 from hwsim.scenario.schema.record import Kind, Record
 from hwsim.scenario.schema.short import Choice, Short
 
@@ -68,6 +70,24 @@ else:
     )
 
 
+def _resources(value: Any) -> list[str]:
+    names = value if isinstance(value, list) else str(value).split(",")
+    try:
+        return list(Ideal(str(name) for name in names).names)
+    except ScenarioError as error:
+        raise ValueError(str(error).removeprefix("system.ideal: ")) from None
+
+
+_HINT = "resources given infinite speed, such as [pcie0, ssd]"
+Resources = Annotated[
+    list[str],
+    Reader(
+        _resources,
+        {"anyOf": [{"type": "array", "items": {"type": "string"}}, {"type": "string"}], "description": _HINT},
+    ),
+]
+
+
 class Group(Record):
     """Some equal nodes."""
 
@@ -80,6 +100,7 @@ class System(Group):
 
     groups: dict[Name, Group] | None = None
     network: Annotated[Kind, Choice("network"), Short("kind")] | None = None
+    ideal: Resources | None = None
 
     def members(self) -> dict[str, Group]:
         """The groups by name, each with the fields beside them as defaults; a single group is called ``nodes``."""

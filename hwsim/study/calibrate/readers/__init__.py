@@ -1,0 +1,1 @@
+"""Readers of what measuring tools print, one file each: figures and curves of one device."""
