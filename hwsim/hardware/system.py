@@ -87,6 +87,7 @@ class System:
         self.groups = {name: replace(group, node=self.ideal.node(group.node)) for name, group in groups.items()}
         self.nodes = sum(group.nodes for group in self.groups.values())
         self._firsts: dict[str, int] = {}
+        self._rates: dict[str, dict[str, float]] = {}
         first = 0
         for name, group in self.groups.items():
             self._firsts[name] = first
@@ -127,13 +128,16 @@ class System:
         ``nic0.in``.  Storage (``ssd``, ``flash``) is counted in device-seconds per second, so its rate is 1: a read
         takes bytes over read speed of it, a write bytes over write speed.
         """
+        if dtype in self._rates:
+            return self._rates[dtype]
         found: dict[str, float] = {}
         for group in self.groups.values():
             local = {**dict(group.wiring.compute(dtype)), **group.wiring.rates}
             for index in range(group.nodes):
                 prefix = self.prefix(group, index)
                 found |= {prefix + name: rate for name, rate in local.items()}
-        return found | self.network.rates()
+        self._rates[dtype] = found | self.network.rates()
+        return self._rates[dtype]
 
     def spot(self, place: str) -> Spot:
         """A place by its name: ``gpu0``, ``group/gpu0`` of a group with one node, ``group/index/gpu0``."""
@@ -160,6 +164,14 @@ class System:
             for index in range(group.nodes)
             for place in (*group.wiring.spread, *group.wiring.vertices)
         ]
+
+    def has(self, place: str) -> bool:
+        """Whether bytes can be at or pass a place of that name."""
+        try:
+            spot = self.spot(place)
+            return bool(spot.group.wiring.members(spot.place))
+        except ScenarioError:
+            return False
 
     def memory(self, spot: Spot, vertex: str, *, write: bool) -> Takes:
         """What a byte read (or written) at a vertex takes of the memory there."""

@@ -58,11 +58,11 @@ class Site:
 
     def places(self) -> list[str]:
         """Names of all places."""
-        return [str(place) for place in self.fabric.system.topology.nodes]
+        return self.system.names()
 
     def known(self, place: str) -> bool:
         """True if bytes can be at, or go to, this place, or something computes there."""
-        return place in self.fabric.system.topology or self.device(place) is not None
+        return self.system.has(place) or self.device(place) is not None
 
     def node(self, place: str) -> Node:
         """The machine that a place belongs to."""
