@@ -4,43 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from typing import NamedTuple
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
 from hwsim.cost.launch import CaptureSizes
-from hwsim.cost.mixing import Chunk, Mixing, Rise
-from hwsim.cost.price import SUBTICKS_PER_SECOND, StepPrice, StepShape, subticks
-from hwsim.cost.roofline_price import FLAT, OncePrice, RooflinePrice, Slope, summed
+from hwsim.cost.line import FAR
+from hwsim.cost.mixing import Mixing
+from hwsim.cost.price import StepPrice, StepShape, subticks
+from hwsim.cost.roofline_price import OncePrice, RooflinePrice, Slope, summed
+from hwsim.cost.step_parts import EAGER, FULL, PIECEWISE, Fixed, StepParts
 from hwsim.cost.tally import Tally, Totals
-from hwsim.cost.work import PassWork, Work
+from hwsim.cost.work import PassWork
 from hwsim.model.parts.mla import Mla
 from hwsim.model.parts.scan import Scan
 from hwsim.model.sharding import Shard
 
-FULL, PIECEWISE, EAGER = range(3)  # one graph for the step; graphs between attention kernels; no graph
 MOST_KEPT = 4096
-MOST_CHUNKS = 1 << 16
-ATTENTION_LAUNCHES = 4  # per block between graphs: query/key reshape, cache write, attention, next graph
-FAR = 1 << 62
-
-
-# What depends on one count, in subticks rounded once: HBM, tensor, NVLink and launch time and the host's time to issue
-# the kernels; then FLOP, HBM bytes and link bytes of all ranks.
-_Part = tuple[int, int, int, int, int, float, float, float]
-
-
-class _Rows(NamedTuple):
-    """Decode rows through all mixers: subticks by bound, FLOP and bytes, what contexts add, where it holds."""
-
-    hbm: int
-    tensor: int
-    launch: int
-    flop: float
-    size: float
-    rise: Slope
-    rises: tuple[Slope, ...]
-    low: int
-    limit: int
 
 
 class RooflinePricer:
@@ -73,26 +51,19 @@ class RooflinePricer:
         self.shard, self.device, self.efficiency = shard, device, efficiency
         self.windows = tuple(w for w in shard.model.windows if max_model_len is None or w < max_model_len)
         self.source = sources(shard, efficiency)
-        self._work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=gpus_per_node)
-        self._mixing = Mixing(shard, device, efficiency, self._work.head_peak, self.windows)
+        work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=gpus_per_node)
+        self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows))
+        self._fixed, self._chunks = self._parts.known, self._parts.chunks
         captured = CaptureSizes(capture_sizes)
         self._captured = [captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)]
         self._host_base, self._host_per_row = subticks(host_base), subticks(host_per_row)
         self._decodes: dict[int, RooflinePrice] = {}
         self._pieces: dict[tuple[StepShape, int], RooflinePrice] = {}
-        self._blocks: tuple[dict[int, _Part], ...] = ({}, {}, {})
-        self._heads: tuple[dict[int, _Part], ...] = ({}, {}, {})
-        self._encoders: tuple[dict[int, _Part], ...] = ({}, {}, {})
-        self._rows: dict[int, _Rows] = {}
-        self._chunks: dict[tuple[int, int], Chunk] = {}
         self._table: dict[StepShape, RooflinePrice] = {}
         self._recent: list[RooflinePrice] = []
         self._gone: list[RooflinePrice] = []
         self._tally = Tally()
         self._encodes = bool(shard.model.encoder)
-        launch = efficiency.launch
-        self._floor = subticks(self._mixing.floor)
-        self._late = subticks((launch.eager - launch.graph) * self._mixing.layers)
 
     # -- the price of a shape ------------------------------------------------------------------------------------
 
@@ -159,48 +130,32 @@ class RooflinePricer:
         known = self._chunks
         for chunk in chunks:
             tokens += chunk[0]
-            compute, memory, work, size = known.get(chunk) or self._chunk(chunk)
+            compute, memory, work, size = known.get(chunk) or self._parts.chunk(chunk)
             tensor += compute
             stream += memory
             pair_flop += work
             read += size
+        encoded = 0
         if self._encodes and chunks:  # prompts are the encoder's; the decoder starts with one token for each
             encoded, tokens = tokens - rows, rows + len(chunks)
-        else:
-            encoded = 0
         captured = self._captured
         if tokens + encoded >= len(captured):
             size, mode = tokens, EAGER
         else:
             size, mode = captured[tokens], PIECEWISE if chunks else FULL
-        hbm, tensor_time, nvlink, launch, issue, flop, size_bytes, link_bytes = self._blocks[mode].get(
-            size
-        ) or self._block_part(size, mode)
-        hbm2, tensor2, nvlink2, launch2, issue2, flop2, size2, link2 = self._heads[mode].get(heads) or self._head_part(
-            heads, mode
-        )
-        part = self._rows.get(rows)
-        if part is None or not part[7] <= context <= part[8]:
-            part = self._row_part(rows, context)
-        hbm3, tensor3, fixed, flop3, size3, rise, rises, low, limit = part
-        if chunks and fixed < self._floor:
-            fixed = self._floor
-        if mode:
-            fixed += self._late
-        if encoded:
-            extra = self._encoders[mode].get(encoded) or self._encoder_part(encoded, mode)
-            hbm, tensor_time, nvlink = hbm + extra[0], tensor_time + extra[1], nvlink + extra[2]
-            launch, issue, flop = launch + extra[3], issue + extra[4], flop + extra[5]
-            size_bytes, link_bytes = size_bytes + extra[6], link_bytes + extra[7]
-        hbm += hbm2 + hbm3 + round(stream)
-        tensor_time += tensor2 + tensor3 + round(tensor)
-        times = (hbm, tensor_time, nvlink + nvlink2, launch + launch2 + fixed)
-        amounts = (flop + flop2 + flop3 + pair_flop, size_bytes + size2 + size3 + read, link_bytes + link2)
+        key = (rows, heads, size, mode, encoded, not chunks)
+        fixed = self._fixed.get(key)
+        if fixed is None or not fixed[8] <= context <= fixed[9]:
+            fixed = self._parts.fixed(key, context)
+        hbm, tensor_time, nvlink, launch, issue, flop, size_bytes, link, low, limit, rise, rises = fixed
+        hbm += round(stream)
+        tensor_time += round(tensor)
+        times = (hbm, tensor_time, nvlink, launch)
+        amounts = (flop + pair_flop, size_bytes + read, link)
         host = self._host_base + self._host_per_row * (rows + len(chunks))
-        base = hbm + tensor_time + times[2] + times[3]
-        issue += issue2
+        base = hbm + tensor_time + nvlink + launch
         if rises and not windowed:
-            return self._equal_rows(rows, times, amounts, part, issue, host, context)
+            return self._equal_rows(rows, times, amounts, fixed, host, context)
         if base >= issue:
             return RooflinePrice(times, rise, rises, base, host, amounts, self.source, False, low, limit)
         return self._paced(times, rise, rises, issue, host, amounts, context, windowed, low, limit)
@@ -210,16 +165,15 @@ class RooflinePricer:
         rows: int,
         times: tuple[int, int, int, int],
         amounts: tuple[float, float, float],
-        part: _Rows,
-        issue: int,
+        fixed: Fixed,
         host: int,
         context: int,
     ) -> RooflinePrice:
         """The price when nobody keeps sums under windows: rows are as long as their mean, all short or all beyond."""
-        rise, low, limit = part.rise, part.low, part.limit
+        issue, (low, limit, rise, rises) = fixed[4], fixed[8:]
         hbm, tensor, nvlink, launch = times
         flop, size, link = amounts
-        for window, each in zip(self.windows, part.rises, strict=True):
+        for window, each in zip(self.windows, rises, strict=True):
             full = rows * window
             if context <= full:
                 rise = rise.plus(each)
@@ -268,71 +222,6 @@ class RooflinePricer:
         times = (*times[:3], times[3] + short)
         return RooflinePrice(times, rise, (), issue, host, amounts, source, True, low, min(limit, crossing - 1))
 
-    # -- parts that depend on one count --------------------------------------------------------------------------
-
-    def _block_part(self, tokens: int, mode: int) -> _Part:
-        launch = self.efficiency.launch
-        work = self._work.blocks(tokens, launch.eager if mode == EAGER else launch.graph)
-        layers = self._mixing.layers
-        issued = (0, layers * ATTENTION_LAUNCHES, work.kernels + layers)[mode]
-        part = self._blocks[mode][tokens] = self._part(work, issued)
-        return part
-
-    def _encoder_part(self, tokens: int, mode: int) -> _Part:
-        launch = self.efficiency.launch
-        work = self._work.encoder(tokens, launch.eager if mode == EAGER else launch.graph)
-        part = self._encoders[mode][tokens] = self._part(work, work.kernels if mode == EAGER else 0)
-        return part
-
-    def _head_part(self, rows: int, mode: int) -> _Part:
-        launch = self.efficiency.launch
-        work = self._work.head(rows, launch.graph if mode == FULL else launch.eager)
-        part = self._heads[mode][rows] = self._part(work, 0 if mode == FULL else work.kernels)
-        return part
-
-    def _part(self, work: Work, issued: int) -> _Part:
-        ranks = self.shard.tensor_parallel_size
-        return (
-            subticks(work.hbm),
-            subticks(work.tensor),
-            subticks(work.nvlink),
-            subticks(work.launch),
-            subticks(issued * self.efficiency.launch.host),
-            work.flop * ranks,
-            work.hbm_bytes * ranks,
-            work.link_bytes * ranks,
-        )
-
-    def _chunk(self, chunk: tuple[int, int]) -> Chunk:
-        """Attention and scans of a prompt chunk, and an encoder's pass: seconds become subticks."""
-        if len(self._chunks) >= MOST_CHUNKS:
-            self._chunks.clear()
-        found = self._mixing.chunk(*chunk)
-        ticks = SUBTICKS_PER_SECOND
-        part = Chunk(found.compute * ticks, found.memory * ticks, found.flop, found.size)
-        self._chunks[chunk] = part
-        return part
-
-    def _row_part(self, rows: int, context: int) -> _Rows:
-        """Mixers of decode rows around a summed context."""
-        if not rows:
-            part = _Rows(0, 0, 0, 0.0, 0.0, FLAT, (FLAT,) * len(self.windows), 0, FAR)
-        else:
-            launch, fixed, rise, windows, low, limit = self._mixing.rows(rows, context)
-            part = _Rows(
-                subticks(fixed.memory),
-                subticks(fixed.compute),
-                subticks(launch),
-                fixed.flop,
-                fixed.size,
-                _slope(rise),
-                tuple(_slope(each) for each in windows),
-                low,
-                limit,
-            )
-        self._rows[rows] = part
-        return part
-
     # -- what was executed ---------------------------------------------------------------------------------------
 
     def prices(self) -> Iterator[StepPrice]:
@@ -345,10 +234,6 @@ class RooflinePricer:
     def totals(self) -> Totals:
         """Device subticks by bound and amounts by capacity of all that was executed."""
         return self._tally.totals(*summed(self._kept()))
-
-
-def _slope(rise: Rise) -> Slope:
-    return Slope(subticks(rise.memory), subticks(rise.compute), rise.flop, rise.size)
 
 
 def sources(shard: Shard, efficiency: Efficiency) -> str:

@@ -13,12 +13,13 @@ from hwsim.cost.gemm import Bodies
 from hwsim.errors import FitError
 from hwsim.model.block import Block
 from hwsim.model.collectives import Collective, block_collectives, head_collectives
+from hwsim.model.gemm import Experts, Gemm
 from hwsim.model.numerics import Format
 from hwsim.model.parts.attention import Attention
 from hwsim.model.parts.dense import Dense
 from hwsim.model.parts.mla import Mla
 from hwsim.model.parts.moe import Moe
-from hwsim.model.sharding import Experts, Gemm, Shard
+from hwsim.model.sharding import Shard
 
 # Kernels after the head: cast of the logits to 32 bit, maximum over the vocabulary, and a few on single numbers.
 SAMPLING_KERNELS = 4

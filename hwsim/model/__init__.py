@@ -5,7 +5,8 @@ multiplies.  Nothing here knows hardware; time comes from ``hwsim.cost``.
 """
 
 from hwsim.model.find import find
+from hwsim.model.gemm import Gemm
 from hwsim.model.model import Model
-from hwsim.model.sharding import Gemm, Shard
+from hwsim.model.sharding import Shard
 
 __all__ = ["Gemm", "Model", "Shard", "find"]

@@ -8,52 +8,16 @@ width or spread whole.  Simplification: ranks are equal (but for pipeline stages
 from __future__ import annotations
 
 from functools import cached_property
-from typing import NamedTuple
 
 from hwsim.errors import FitError, Problem
 from hwsim.model.block import Block, Run, kinds
+from hwsim.model.gemm import Experts, Gemm
 from hwsim.model.layout import Layout
 from hwsim.model.model import STATE_BYTES, Model
-from hwsim.model.numerics import Format
-from hwsim.model.parts.attention import Attention
 from hwsim.model.parts.moe import Moe
 from hwsim.model.product import Product
 
 VOCABULARY_PADDING = 64  # engines pad the table so that it divides over the ranks
-
-
-class Gemm(NamedTuple):
-    """A matrix product ``out[m, n] = in[m, k] @ weight[k, n]`` of one rank, ``times`` times per pass."""
-
-    name: str
-    n: int
-    k: int
-    times: int
-    part: str
-    format: Format
-
-    @property
-    def weight_bytes(self) -> float:
-        """Bytes of one of its matrices."""
-        return self.n * self.k * self.format.bytes
-
-
-class Experts(NamedTuple):
-    """Layers of routed experts on one rank: ``times`` layers with ``held`` experts each, their width cut or whole."""
-
-    moe: Moe
-    times: int
-    held: float
-    up: Product
-    down: Product
-    format: Format
-    parameters: float
-    matrix_bytes: float
-
-    @property
-    def expert_bytes(self) -> float:
-        """Bytes of one expert's share on the rank."""
-        return self.matrix_bytes
 
 
 class Shard:
@@ -345,23 +309,3 @@ class Shard:
             up = inner.products(hidden, ranks)[0]
             widths += [2 * hidden + up.n, hidden + up.n + inner.intermediate_size // ranks]
         return max(widths)
-
-    def attention_flop(self, new: int, past: int) -> float:
-        """FLOP of causal attention of a chunk on this rank (expanded form)."""
-        from hwsim.model.model import pairs
-
-        ranks = self.tensor_parallel_size
-        return sum(
-            count * block.mixer.pair_flop(ranks) * pairs(new, past, block.mixer.window)
-            for count, block in self.kinds
-            if block.mixer is not None
-        )
-
-    def decode_flop_per_context(self) -> float:
-        """FLOP per token of context of a decode row, over the layers without window."""
-        ranks = self.tensor_parallel_size
-        return sum(
-            count * block.mixer.pair_flop(ranks)
-            for count, block in self.kinds
-            if isinstance(block.mixer, Attention) and block.mixer.window is None
-        )
