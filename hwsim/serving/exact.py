@@ -14,18 +14,43 @@ if TYPE_CHECKING:
 def schedule_exactly(
     engine: Engine, scheduler: VllmV1
 ) -> tuple[int, int, tuple[int, ...], list[tuple[Request, int]], bool]:
-    """Give tokens to the running requests in order, pre-empting where pages lack: O(running), so only when needed.
+    """Give tokens to the running requests in order, pre-empting where pages lack.
 
     Returns the decode rows of this step, the tokens they attend to (and those under windows), the prompt chunks, and
     whether anybody was pre-empted (then nobody is admitted).  First come first served takes from the last of the
     running list; priority from the largest (priority, arrival), and a victim that already had tokens in this call
-    gives them back.
+    gives them back.  The walk is O(running); where only decode rows run, in order of arrival, O(victims) does the same.
     """
+    rows, config = engine.rows, engine.config
+    only_rows = not engine.partials and len(engine.running) == rows.count + len(engine.leaving)
+    if only_rows and config.scheduling_policy == "fcfs" and rows.count <= config.max_num_batched_tokens:
+        preempted = _evict_last(engine)
+        return rows.count, rows.context(), rows.windowed(), [], preempted
     walk = _Walk(engine, scheduler)
     while walk.place < len(walk.order) and walk.budget > 0:
         if not walk.schedule(walk.order[walk.place]):
             break
     return walk.close()
+
+
+def _evict_last(engine: Engine) -> bool:
+    """Take a page for each row that needs one, from the last of the running list where none is free.
+
+    Equal to the walk: a victim comes after everyone served so far, so its own need (if any) falls away with it, and
+    pages are taken and given back in the same order.
+    """
+    rows, pool, size = engine.rows, engine.pool, engine.pool.block_size
+    need, preempted = rows.pages(1), False
+    while True:
+        taken = min(need, pool.free)
+        pool.take(taken)
+        need -= taken
+        if not need:
+            return preempted
+        victim = next(reversed(engine.running))
+        need -= victim not in engine.leaving and not (victim.offset + rows.beat) % size
+        engine.preempt(victim)
+        preempted = True
 
 
 class _Walk:
