@@ -136,22 +136,7 @@ def engine_config(machine: Machine) -> EngineConfig:
     """The engine's start-up options on this machine."""
     settings, pool = machine.settings, machine.room
     blocks = pool.num_gpu_blocks if pool is not None else settings["num_gpu_blocks"]
-    return EngineConfig(
-        num_gpu_blocks=blocks,
-        block_size=settings["block_size"],
-        max_num_seqs=settings["max_num_seqs"],
-        max_num_batched_tokens=settings["max_num_batched_tokens"],
-        max_model_len=settings["max_model_len"],
-        enable_prefix_caching=settings["enable_prefix_caching"],
-        enable_chunked_prefill=settings["enable_chunked_prefill"],
-        async_scheduling=settings["async_scheduling"],
-        scheduling_policy=settings["scheduling_policy"],
-        watermark=settings["watermark"],
-        long_prefill_token_threshold=settings["long_prefill_token_threshold"],
-        reserve_full_prompt=settings["reserve_full_prompt"],
-        unhashed_first=settings["unhashed_first"],
-        threshold_spares_single=settings["threshold_spares_single"],
-    )
+    return EngineConfig.of(settings, blocks)
 
 
 def _pricer(scenario: Scenario, machine: Machine) -> Any:

@@ -92,8 +92,6 @@ def _single_pool(scenario: Scenario) -> Pool:
         for name in ("pipeline_parallel_size", "data_parallel_size")
         if getattr(serve, name) != 1
     ]
-    if serve.batching is not None and serve.batching.kind != "continuous":
-        found.append(Problem(f"not built yet: {serve.batching.kind} batching", where="serve.batching"))
     if serve.router is not None and serve.router.kind != "round_robin":
         found.append(Problem(f"not built yet: router {serve.router.kind}", where="serve.router"))
     if found:
@@ -213,6 +211,9 @@ def _settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dic
         )
     settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
     settings["scheduling_policy"] = pool.policy
+    if pool.batching is not None and pool.batching.kind == "static":
+        settings["scheduler"] = "static"
+        settings["max_num_seqs"] = getattr(pool.batching, "size", None) or settings["max_num_seqs"]
     return settings
 
 
@@ -226,6 +227,8 @@ def _room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, sett
         runtime_bytes=memory["runtime"],
         graph_bytes=memory["graphs"],
         graphs_inside_budget=memory["graphs_inside_budget"],
+        activations_inside_budget=memory.get("activations_inside_budget", True),
+        of_free=memory.get("of_free", False),
         page_bytes=shard.kv_bytes_per_token * settings["block_size"],
         kv_cache_memory_bytes=pool.kv_cache_memory_bytes,
         num_gpu_blocks_override=pool.num_gpu_blocks_override,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +31,9 @@ class EngineConfig:
     threshold_spares_single: bool = True
     scheduler: str = "vllm_v1"
     options: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any], num_gpu_blocks: int) -> Self:
+        """The options among resolved settings (a scenario's over a profile's), with the pages that were found."""
+        names = [each.name for each in fields(cls) if each.name in settings]
+        return cls(**{**{name: settings[name] for name in names}, "num_gpu_blocks": num_gpu_blocks})

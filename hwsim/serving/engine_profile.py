@@ -14,12 +14,25 @@ from hwsim.errors import ScenarioError, nearest
 
 FOLDER = Path(__file__).parent / "engines"
 DEFAULT = "vllm-0.33"
-_DIMENSIONS = {"base": "s", "per_row": "s", "runtime": "bytes", "graphs": "bytes"}
+FAMILIES = ("vllm", "sglang", "trtllm", "llama.cpp")  # named alone: the newest version
+_DIMENSIONS = {
+    "base": "s",
+    "per_row": "s",
+    "before": "s",
+    "before_per_token": "s",
+    "after": "s",
+    "runtime": "bytes",
+    "graphs": "bytes",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class EngineProfile:
-    """One engine and version.  ``defaults`` are scheduler settings; times in seconds, sizes in bytes."""
+    """One engine and version.  ``defaults`` are scheduler settings; times in seconds, sizes in bytes.
+
+    ``server`` is what a client sees beside the engine: seconds before a prompt reaches the scheduler (``before``, and
+    ``before_per_token`` of the prompt), after a token leaves it (``after``).
+    """
 
     name: str
     scheduler: str
@@ -28,15 +41,33 @@ class EngineProfile:
     graph: dict[str, Any]
     host: dict[str, float]
     memory: dict[str, Any]
+    server: dict[str, float]
     text: str
 
-    def for_device(self, device: str, memory_bytes: float) -> dict[str, int]:
-        """``max_num_batched_tokens`` and ``max_num_seqs`` that the API server takes on this device."""
+    def for_device(self, device: str, memory_bytes: float) -> dict[str, Any]:
+        """``max_num_batched_tokens`` and ``max_num_seqs`` that the server takes on this device, and its share of it."""
         for row in self.server_defaults:
             excluded = row.get("except")
             if memory_bytes >= units.parse(row["at_least"], "bytes") and not (excluded and excluded in device):
-                return {name: row[name] for name in ("max_num_batched_tokens", "max_num_seqs")}
+                found: dict[str, Any] = {name: row[name] for name in ("max_num_batched_tokens", "max_num_seqs")}
+                if "reserved" in self.memory:
+                    found["gpu_memory_utilization"] = self._static_share(row, memory_bytes)
+                return found
         raise AssertionError("the last row of server_defaults must apply to every device")
+
+    def _static_share(self, row: dict[str, Any], memory_bytes: float) -> float:
+        """SGLang's ``mem_fraction_static``: all but what activations and graphs are expected to take."""
+        reserved = self.memory["reserved"]
+        mib = reserved["fixed"] + reserved["per_chunk_token"] * max(row["max_num_batched_tokens"], 2048)
+        mib += reserved["per_graph_row"] * row["largest_graph"]
+        if memory_bytes > 60 << 30:
+            mib = max(mib, reserved["least_above_60_gib"])
+        return round(1 - mib * 2**20 / memory_bytes, 3)
+
+    def first_token_extra(self, prompt_tokens: float) -> float:
+        """Seconds that a client's TTFT is longer than the engine's."""
+        server = self.server
+        return server["before"] + server["before_per_token"] * prompt_tokens + server["after"]
 
     def capture_sizes(self, max_num_seqs: int, max_num_batched_tokens: int) -> tuple[int, ...]:
         """The batch sizes that are captured as CUDA graphs; a decode batch is padded to the next one."""
@@ -56,12 +87,18 @@ def names() -> list[str]:
     return sorted(path.stem for path in FOLDER.glob("*.yaml"))
 
 
+def newest(family: str) -> str:
+    """The newest version of an engine that has a profile."""
+    found = [name for name in names() if name.rpartition("-")[0] == family]
+    return max(found, key=lambda name: [int(part) for part in name.rpartition("-")[2].split(".")])
+
+
 @cache
 def find(name: str | None = None) -> EngineProfile:
     """The profile ``name`` (default: the newest vLLM); ``ScenarioError`` names the nearest for an unknown one."""
     name = name or DEFAULT
-    if name == "vllm":
-        name = DEFAULT
+    if name in FAMILIES:
+        name = newest(name)
     if name not in names():
         known = names()
         raise ScenarioError.of(
@@ -75,6 +112,8 @@ def find(name: str | None = None) -> EngineProfile:
     data = yaml.safe_load(text)
     plain = {key: _value(key, item) for key, item in data.items()}
     settings = {key: item["value"] for key, item in data.items() if isinstance(item, dict) and "value" in item}
+    settings["scheduler"] = data["scheduler"]
+    settings["options"] = {name: item["value"] for name, item in data.get("options", {}).items()}
     return EngineProfile(
         name=data["name"],
         scheduler=data["scheduler"],
@@ -83,6 +122,7 @@ def find(name: str | None = None) -> EngineProfile:
         graph=data["cuda_graph"],
         host=plain["host"],
         memory=plain["memory"],
+        server={"before": 0.0, "before_per_token": 0.0, "after": 0.0, **plain.get("server", {})},
         text=text,
     )
 

@@ -61,7 +61,7 @@ class _Walk:
         self.scheduler = scheduler
         self.order = list(engine.running)
         self.place = 0
-        self.budget = engine.config.max_num_batched_tokens
+        self.budget = scheduler.budget
         self.given: dict[Request, int] = {}
         self.preempted = False
         self.leaving = dict.fromkeys(engine.leaving)

@@ -28,6 +28,10 @@ class Scheduler:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        config = engine.config
+        self.budget = config.max_num_batched_tokens  # tokens of one step
+        if config.options.get("whole_prompts") and not config.enable_chunked_prefill:
+            self.budget = max(self.budget, config.max_model_len)
 
     def decides(self) -> bool:
         """True when this call may do anything but give every decode row one token."""

@@ -13,8 +13,10 @@ class KvRoom:
     """Memory of one GPU by owner (bytes) and the pages that are left over for KV.
 
     ``requested = utilisation x total; kv = requested - weights - activations - runtime - graphs`` (graphs inside the
-    budget since vLLM 0.21).  Simplification: the activation peak and the framework's own memory are the constants of
-    the engine profile and a formula of the model, not a measured profile run.
+    budget since vLLM 0.21).  SGLang leaves activations out of its share, too (``activations_inside_budget``);
+    TensorRT-LLM's share is one of what is free after weights and a dry run (``of_free``).  Simplification: the
+    activation peak and the framework's own memory are the constants of the engine profile and a formula of the model,
+    not a measured profile run.
     """
 
     total_bytes: float
@@ -50,12 +52,16 @@ def kv_room(
     page_bytes: float,
     kv_cache_memory_bytes: float | None = None,
     num_gpu_blocks_override: int | None = None,
+    activations_inside_budget: bool = True,
+    of_free: bool = False,
     what: str = "the model",
 ) -> KvRoom:
     """Pages of ``page_bytes`` (all layers of one rank) that fit on a GPU; ``FitError`` says what does not fit."""
-    requested = total_bytes * utilisation
+    fixed = weight_bytes + runtime_bytes
+    fixed += activation_bytes if activations_inside_budget else 0
+    fixed += graph_bytes if graphs_inside_budget else 0
+    requested = fixed + (total_bytes - fixed) * utilisation if of_free else total_bytes * utilisation
     page_bytes = max(page_bytes, 1.0)  # a model without cache: pages cost nothing worth counting
-    fixed = weight_bytes + activation_bytes + runtime_bytes + (graph_bytes if graphs_inside_budget else 0)
     kv_bytes = kv_cache_memory_bytes if kv_cache_memory_bytes is not None else requested - fixed
     if num_gpu_blocks_override is not None:
         blocks = num_gpu_blocks_override

@@ -35,7 +35,7 @@ class Static(Trtllm):
         engine = self.engine
         chunks: list[tuple[Request, int]] = []
         if self.decides():
-            budget = engine.config.max_num_batched_tokens
+            budget = self.budget
             for request in list(engine.partials):
                 tokens = min(request.known - request.computed, budget)
                 pages = -(-(request.computed + tokens) // engine.pool.block_size) - request.pages

@@ -27,11 +27,8 @@ class Trtllm(VllmV1):
     def receives(self, request: Request) -> str | None:
         """Refused if a step cannot hold the prompt or the pool cannot hold prompt and ``max_tokens``."""
         config, pool = self.engine.config, self.engine.pool
-        if not config.enable_chunked_prefill and request.prompt_tokens > config.max_num_batched_tokens:
-            return (
-                f"prompt of {request.prompt_tokens} tokens exceeds max_num_tokens {config.max_num_batched_tokens}, "
-                "no chunking"
-            )
+        if not config.enable_chunked_prefill and request.prompt_tokens > self.budget:
+            return f"prompt of {request.prompt_tokens} tokens exceeds max_num_tokens {self.budget}, no chunking"
         if self.no_evict and self._most(request) > pool.usable:
             return (
                 f"prompt and max_tokens ({request.prompt_tokens} + {request.max_tokens}) need {self._most(request)} "

@@ -16,11 +16,8 @@ class VllmV0(VllmV1):
     def receives(self, request: Request) -> str | None:
         """A prompt longer than a step can be is ignored, as is one that the pool less its watermark cannot hold."""
         config, admission = self.engine.config, self.engine.admission
-        if not config.enable_chunked_prefill and request.prompt_tokens > config.max_num_batched_tokens:
-            return (
-                f"prompt of {request.prompt_tokens} tokens exceeds max_num_batched_tokens "
-                f"{config.max_num_batched_tokens}, no chunking"
-            )
+        if not config.enable_chunked_prefill and request.prompt_tokens > self.budget:
+            return f"prompt of {request.prompt_tokens} tokens exceeds max_num_batched_tokens {self.budget}, no chunking"
         return admission.too_large(request) if self._never(request) else None
 
     def _never(self, request: Request) -> bool:
@@ -46,7 +43,7 @@ class VllmV0(VllmV1):
             waiting = engine.admission.waiting
             while waiting and self._never(waiting.head()):
                 engine.admission.reject_head()
-            self.admit(engine.config.max_num_batched_tokens, chunks, call)
+            self.admit(self.budget, chunks, call)
         if chunks:
             engine.run(call, 0, 0, chunks)
         else:

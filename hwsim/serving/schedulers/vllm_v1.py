@@ -34,9 +34,9 @@ class VllmV1(Scheduler):
                 bool(admission.waiting)
                 and not admission.blocked
                 and len(engine.running) < engine.config.max_num_seqs
-                and engine.rows.count < engine.config.max_num_batched_tokens
+                and engine.rows.count < self.budget
             )
-            or engine.rows.count > engine.config.max_num_batched_tokens
+            or engine.rows.count > self.budget
         )
 
     def could_admit(self) -> bool:
@@ -51,14 +51,14 @@ class VllmV1(Scheduler):
         engine = self.engine
         rows, pool = engine.rows, engine.pool
         decodes = rows.count
-        budget = engine.config.max_num_batched_tokens - decodes
+        budget = self.budget - decodes
         chunks: list[tuple[Request, int]] = []
         need = rows.pages(1)
         windowed = None
         plan = self._continue_partials(budget, pool.free - need) if engine.partials else ()
         if plan is None or budget < 0 or need > pool.free:
             decodes, context, windowed, chunks, preempted = schedule_exactly(engine, self)
-            budget = engine.config.max_num_batched_tokens - decodes - sum(tokens for _, tokens in chunks)
+            budget = self.budget - decodes - sum(tokens for _, tokens in chunks)
         else:
             preempted = False
             context = rows.context()
