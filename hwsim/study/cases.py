@@ -122,6 +122,8 @@ def scenario_of(
     model: dict[str, Any] = {"like": hf_id}
     if dtype is not None:
         model["dtype"] = dtype
+        if protocol.kv_cache_dtype and dtype not in ("bf16", "fp16"):
+            model["kv_cache_dtype"] = protocol.kv_cache_dtype
     pool: dict[str, Any] = {"engine": profile, "tensor_parallel_size": tp}
     if pp > 1:
         pool["pipeline_parallel_size"] = pp

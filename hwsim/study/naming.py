@@ -16,6 +16,9 @@ from hwsim.errors import ScenarioError
 _TUNED = re.compile(r"-(instruct|chat|it|base|thinking|\d{4}|fp8|nvfp4|fp4|awq|gptq|hf|dynamic|coder)$")
 
 
+_SPELLINGS = {"trtllm": "trtllm|tensorrt-llm|trt-llm|tensorrt_llm", "llama.cpp": "llama[.-]?cpp"}
+
+
 class Unknown(Exception):
     """A name that hwsim does not have (yet)."""
 
@@ -139,7 +142,7 @@ def engine(text: str) -> tuple[str, str]:
         raise Unknown(f"engine {text}")
     known = {}
     for name in names():
-        made = re.fullmatch(rf"{family}-(\d+(?:\.\d+)*)", name)
+        made = re.fullmatch(rf"(?:{_SPELLINGS.get(family, family)})-(?:v\d-)?(\d+(?:\.\d+)*)", name)
         if made:
             known[tuple(int(part) for part in made[1].split("."))] = name
     if not known:
@@ -161,4 +164,5 @@ def _families() -> list[tuple[str, tuple[str, ...]]]:
         ("trtllm", ("trtllm", "tensorrt", "trt-llm")),
         ("sglang", ("sglang",)),
         ("vllm", ("vllm",)),
+        ("llama.cpp", ("llama.cpp", "ollama")),
     ]

@@ -20,7 +20,8 @@ class Protocol:
 
     ``prompts_per_client`` times the clients (at least ``least_prompts``) requests are sent, all clients starting at
     once; prompt and answer lengths are uniform between ``length_low`` and ``length_high`` times the nominal ones;
-    ``statistic`` is what is reported of TTFT and TPOT.
+    ``statistic`` is what is reported of TTFT and TPOT; ``seconds`` how long an open loop sends.
+    ``kv_cache_dtype`` is the format of the cache of models in 8 bits or less.
     """
 
     name: str
@@ -29,6 +30,8 @@ class Protocol:
     length_low: float = 1.0
     length_high: float = 1.0
     statistic: str = "mean"
+    seconds: float = 30.0
+    kv_cache_dtype: str | None = None
     others: tuple[tuple[str, Any], ...] = ()
     text: str = ""
 

@@ -1,0 +1,76 @@
+"""Steady serving at a full batch: throughput, gap between tokens, mean batch and energy per token."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from hwsim.study import naming
+from hwsim.study.cases import Case, rows_of, run_cases, scenario_of, skipped
+from hwsim.study.measured import Point, number, points, whole
+from hwsim.study.protocol import protocol
+from hwsim.study.rows import Row
+from hwsim.study.suites.saturated import files
+
+NAME = "energy"
+FILES = ("ml_energy.csv",)
+METRICS = {
+    "output_throughput": "throughput.output",
+    "itl_p50": "itl.p50",
+    "energy_per_token": "energy.joules_per_output_token",
+}
+# Prompt tokens by task: not given per row, assumed from what the tasks are.
+PROMPTS = {"gpqa": 250, "lm-arena-chat": 150, "sourcegraph-fim": 600}
+USUAL_PROMPT = 300
+ENGINE = "vLLM 0.11"  # of the leaderboard's third version (end of 2025); the rows name no version
+WAITING = 2  # clients for every sequence that may run, so that the batch stays full
+
+
+class Energy:
+    """ML.ENERGY rows: vLLM with ``max_num_seqs`` sequences and more waiting."""
+
+    title = "steady serving and energy"
+    targets = "throughput 12 % median"
+
+    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
+        """Rows of a file, a folder of files, or the collection."""
+        return run_cases(self.cases(data), progress)
+
+    def cases(self, data: Path | None = None) -> Iterator[Case]:
+        """Every point as a case."""
+        for path in files(data, FILES):
+            for point in points(path):
+                if point.load_kind == "max_num_seqs":
+                    yield case_of(point)
+
+
+def case_of(point: Point) -> Case:
+    """One batch limit of one model and task."""
+    rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
+    for row in rows:
+        row.rank = f"{point.model}|{point.precision}|{point.isl}"
+    osl, seqs = number(point.osl), whole(point.load)
+    if not osl or not seqs:
+        return skipped(rows, "load or lengths not given")
+    prompt = PROMPTS.get(point.isl.removeprefix("task ").strip(), USUAL_PROMPT)
+    load = protocol("ml-energy")
+    serve: dict[str, object] = {"max_num_seqs": seqs}
+    try:
+        scenario, assumed = scenario_of(
+            point,
+            load,
+            isl=prompt,
+            osl=max(round(osl), 2),
+            clients=WAITING * seqs,
+            requests=max(4 * seqs, 16),
+            serve=serve,
+            engine=ENGINE if point.engine == "vLLM" else point.engine,
+        )
+    except naming.Unknown as unknown:
+        return skipped(rows, f"not built: {unknown}")
+    for row in rows:
+        row.note = "; ".join(part for part in ("prompt length and engine version assumed", assumed) if part)
+    return Case(rows, [METRICS[row.metric] for row in rows], scenario)
+
+
+PART = Energy()
