@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from hwsim.errors import ScenarioError, nearest
 
 if TYPE_CHECKING:
+    from hwsim.hardware.hop import Hop
     from hwsim.hardware.node import Node
-    from hwsim.hardware.wiring import Hop
 
 UNLIMITED = 1e30  # units per second: finite, because a capacity must be, and never short
 WORDS = (

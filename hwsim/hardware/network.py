@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.errors import ScenarioError
 from hwsim.hardware.find import find_device
-from hwsim.hardware.wiring import Hop
+from hwsim.hardware.hop import Hop
 from hwsim.part import Parts
 
 if TYPE_CHECKING:

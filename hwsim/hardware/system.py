@@ -12,11 +12,13 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hwsim.errors import ScenarioError, nearest
+from hwsim.hardware.accelerators import peaks
 from hwsim.hardware.find import find_node
+from hwsim.hardware.hop import Hop, Takes
 from hwsim.hardware.ideal import Ideal
 from hwsim.hardware.network import Network, Port, network
 from hwsim.hardware.node import Node
-from hwsim.hardware.wiring import Hop, Takes, Wiring
+from hwsim.hardware.wiring import Wiring
 
 if TYPE_CHECKING:
     import networkx
@@ -132,7 +134,7 @@ class System:
             return self._rates[dtype]
         found: dict[str, float] = {}
         for group in self.groups.values():
-            local = {**dict(group.wiring.compute(dtype)), **group.wiring.rates}
+            local = {**dict(peaks(group.wiring, dtype)), **group.wiring.rates}
             for index in range(group.nodes):
                 prefix = self.prefix(group, index)
                 found |= {prefix + name: rate for name, rate in local.items()}

@@ -8,14 +8,14 @@ PCIe switches and sockets.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from functools import cached_property
 from itertools import pairwise
 from math import inf
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from hwsim.errors import ScenarioError, nearest
-from hwsim.hardware.curve import Curve
+from hwsim.hardware.accelerators import wire_gpus
+from hwsim.hardware.hop import Hop, Takes
 from hwsim.hardware.storage import Drive
 
 if TYPE_CHECKING:
@@ -27,19 +27,6 @@ if TYPE_CHECKING:
 SMALL_HOP = 1e-15  # seconds per byte: of two equally fast ways the one with fewer links is taken
 NUMBERED = ("cxl", "ssd", "nic", "fpga", "npu", "flash")
 BEHIND = {"gpu": "gpus", "nic": "nics", "ssd": "ssds", "cxl": "cxls"}  # figures of a node's PCIe switches
-
-Takes = tuple[tuple[str, float], ...]  # capacities with the units that a byte takes of each
-
-
-class Hop(NamedTuple):
-    """One link in one direction.  ``peer`` bounds what passes between devices without touching memory (bytes/s)."""
-
-    takes: Takes
-    bandwidth: float = inf
-    latency: float = 0.0
-    message_overhead: float = 0.0
-    by_size: Curve | None = None
-    peer: float = inf
 
 
 class Wiring:
@@ -53,12 +40,12 @@ class Wiring:
         self.drives: dict[str, Drive] = {}
         self.reads: dict[str, Takes] = {}  # what a byte read at a place takes of its memory
         self.writes: dict[str, Takes] = {}
-        self._links: list[tuple[str, str, Hop]] = []
+        self.links: list[tuple[str, str, Hop]] = []
         self._paths: dict[tuple[str, str], list[Hop]] = {}
         self.sockets = max(1, node.devices["cpu"].count if "cpu" in node.devices else 1)
         self._processors()
         self._switches()
-        self._gpus()
+        wire_gpus(self)
         for role in NUMBERED:
             if role in node.devices:
                 self._devices(role, node.devices[role])
@@ -77,7 +64,7 @@ class Wiring:
     @cached_property
     def vertices(self) -> dict[str, None]:
         """All places that bytes can be at or pass, in order."""
-        return dict.fromkeys([vertex for a, b, _ in self._links for vertex in (a, b)] + [*self.reads, *self.writes])
+        return dict.fromkeys([vertex for a, b, _ in self.links for vertex in (a, b)] + [*self.reads, *self.writes])
 
     @cached_property
     def graph(self) -> networkx.DiGraph:
@@ -86,7 +73,7 @@ class Wiring:
 
         graph = networkx.DiGraph()
         graph.add_nodes_from(self.vertices)
-        for a, b, hop in self._links:
+        for a, b, hop in self.links:
             graph.add_edge(a, b, hop=hop, cost=SMALL_HOP + 1 / hop.bandwidth)
         return graph
 
@@ -129,8 +116,9 @@ class Wiring:
 
     # -- links -----------------------------------------------------------------------------------------------------
 
-    def _link(self, a: str, b: str, there: Hop, back: Hop) -> None:
-        self._links += [(a, b, there), (b, a, back)]
+    def link(self, a: str, b: str, there: Hop, back: Hop) -> None:
+        """Join two vertices in both directions."""
+        self.links += [(a, b, there), (b, a, back)]
 
     def _processors(self) -> None:
         """Sockets with their share of main memory, joined to each other."""
@@ -155,10 +143,10 @@ class Wiring:
                     self.rates[f"{here}.dram"] = own
                     cores = ((f"{here}.dram", 1.0),)
                 self.reads[memory] = self.writes[memory] = takes
-                self._link(f"{here}.cores", here, Hop(cores), Hop(cores))
-                self._link(memory, here, Hop((), total / count, latency or 0.0), Hop((), total / count, latency or 0.0))
+                self.link(f"{here}.cores", here, Hop(cores), Hop(cores))
+                self.link(memory, here, Hop((), total / count, latency or 0.0), Hop((), total / count, latency or 0.0))
             else:
-                self._link(f"{here}.cores", here, Hop(()), Hop(()))
+                self.link(f"{here}.cores", here, Hop(()), Hop(()))
             if cpu is not None and cpu.get("io.bandwidth"):
                 self.rates[f"{here}.io"] = cpu.need("io.bandwidth")
         for a in range(count):
@@ -179,14 +167,14 @@ class Wiring:
     def _between(self, cpu: Device | None, a: int, b: int) -> None:
         rate = cpu.get("remote.bandwidth") if cpu is not None else None
         if cpu is None or rate is None:
-            self._link(self.socket(a), self.socket(b), Hop(()), Hop(()))
+            self.link(self.socket(a), self.socket(b), Hop(()), Hop(()))
             return
         extra = max(0.0, cpu.get("remote.latency", 0.0) - cpu.get("dram.latency", 0.0))  # type: ignore[operator]
         peer = cpu.get("remote.peer_bandwidth", inf) or inf
         for one, other in ((a, b), (b, a)):
             name = f"upi{one}{other}"
             self.rates[name] = rate
-            self._links.append(
+            self.links.append(
                 (self.socket(one), self.socket(other), Hop(((name, 1.0),), rate, extra, peer=min(peer, rate)))
             )
 
@@ -202,14 +190,15 @@ class Wiring:
             if rate:
                 self.rates |= {up: rate, down: rate}
             takes = (lambda name: ((name, 1.0),)) if rate else (lambda name: ())
-            self._link(
+            self.link(
                 here,
                 host,
-                Hop((*takes(up), *self._io(host)), rate or inf, latency),
-                Hop((*takes(down), *self._io(host)), rate or inf, latency),
+                Hop((*takes(up), *self.io(host)), rate or inf, latency),
+                Hop((*takes(down), *self.io(host)), rate or inf, latency),
             )
 
-    def _io(self, host: str) -> Takes:
+    def io(self, host: str) -> Takes:
+        """What devices take of the root complex of a socket, where it has a limit."""
         return ((f"{host}.io", 1.0),) if f"{host}.io" in self.rates else ()
 
     def above(self, role: str, index: int) -> str:
@@ -219,83 +208,6 @@ class Wiring:
         if switches and index < switches * each:
             return f"switch{index // each}"
         return self.socket(self.near(role, index))
-
-    def _gpus(self) -> None:
-        node = self.node
-        gpu = node.devices.get("gpu")
-        if gpu is None:
-            return
-        for index in range(gpu.count):
-            here, above = f"gpu{index}", self.above("gpu", index)
-            self.rates[f"{here}.hbm"] = gpu.hbm_bandwidth
-            self.reads[here] = self.writes[here] = ((f"{here}.hbm", 1.0),)
-            self._gpu_link(gpu, here, above)
-            if node.bridge == "nvswitch" and gpu.link_bandwidth:
-                self._nvlink(gpu, here)
-                out, back = self._nvlink_hops(gpu, here, gpu.link_bandwidth)
-                self._link(here, "nvswitch", out, back)
-            elif node.bridge in ("nvlink", "mesh") and gpu.link_bandwidth:
-                self._nvlink(gpu, here)
-                self._peers(gpu, index)
-        if gpu.count == 1:
-            self.spread["gpu"] = ("gpu0",)
-        if not node.dram_bandwidth and gpu.get("pcie.bandwidth") is None:
-            # one memory for processor and GPU: what is at the host is at the GPU
-            self._link(self.socket(0), "gpu0", Hop(()), Hop(()))
-            self.spread["dram"] = self.spread["dram0"] = ("gpu0",)
-
-    def _gpu_link(self, gpu: Device, here: str, above: str) -> None:
-        """A GPU's way to its host: a capacity per direction and, if less than their sum, one for both."""
-        plain = gpu.get("pcie.bandwidth")
-        both = gpu.get("pcie.both_bandwidth")
-        if both:
-            self.rates[f"{here}.pcie"] = both
-        hops: list[Hop] = []
-        for way in ("h2d", "d2h"):
-            rate = gpu.get(f"pcie.{way}_bandwidth", plain)
-            if rate is None:
-                return  # nobody said how it is connected: there is no way, and a route says so
-            name = f"{here}.pcie.{way}"
-            self.rates[name] = rate
-            takes: Takes = ((name, 1.0), *(((f"{here}.pcie", 1.0),) if both else ()))
-            root = self._io(above)
-            hops.append(
-                Hop(
-                    (*takes, *root),
-                    rate,
-                    gpu.get("pcie.latency", 0.0) or 0.0,
-                    gpu.get("pcie.message_overhead", 0.0) or 0.0,
-                    gpu.curves.get(f"pcie.{way}_by_size"),
-                )
-            )
-        self._link(above, here, *hops)
-
-    def _nvlink(self, gpu: Device, here: str) -> None:
-        self.rates |= {f"{here}.nvlink": gpu.link_bandwidth, f"{here}.nvlink.in": gpu.link_bandwidth}
-
-    def _nvlink_hops(self, gpu: Device, here: str, rate: float) -> tuple[Hop, Hop]:
-        figures = (
-            min(rate, gpu.get("nvlink.copy_bandwidth") or rate),
-            gpu.get("nvlink.latency", 0.0) or 0.0,
-            gpu.get("nvlink.message_overhead", 0.0) or 0.0,
-            gpu.curves.get("nvlink.by_size"),
-        )
-        return Hop(((f"{here}.nvlink", 1.0),), *figures), Hop(((f"{here}.nvlink.in", 1.0),), *figures)
-
-    def _peers(self, gpu: Device, index: int) -> None:
-        """Links to other GPUs without a switch: to the other of a pair, or to each of a full mesh."""
-        mesh = self.node.bridge == "mesh"
-        rate = (gpu.get("nvlink.peer_bandwidth") if mesh else None) or gpu.link_bandwidth
-        others = range(gpu.count) if mesh else [index ^ 1]
-        for other in others:
-            if other == index or other >= gpu.count:
-                continue
-            out, _ = self._nvlink_hops(gpu, f"gpu{index}", rate)
-            takes: Takes = ((f"gpu{index}.nvlink", 1.0), (f"gpu{other}.nvlink.in", 1.0))
-            if mesh and rate < gpu.link_bandwidth:
-                self.rates[f"gpu{index}.to.gpu{other}"] = rate
-                takes = (*takes, (f"gpu{index}.to.gpu{other}", 1.0))
-            self._links.append((f"gpu{index}", f"gpu{other}", out._replace(takes=takes)))
 
     def _devices(self, role: str, device: Device) -> None:
         count = self._count(role)
@@ -322,10 +234,10 @@ class Wiring:
         self.seconds.add(here)
         if drive.read_bandwidth:
             self.reads[here] = ((here, 1 / drive.read_bandwidth),)
-            self._links.append((here, above, Hop(self._io(above), drive.read_bandwidth, drive.latency)))
+            self.links.append((here, above, Hop(self.io(above), drive.read_bandwidth, drive.latency)))
         if drive.write_bandwidth:
             self.writes[here] = ((here, 1 / drive.write_bandwidth),)
-            self._links.append((above, here, Hop(self._io(above), drive.write_bandwidth, drive.write_latency)))
+            self.links.append((above, here, Hop(self.io(above), drive.write_bandwidth, drive.write_latency)))
 
     def _card(self, device: Device, here: str, above: str) -> None:
         """A CXL card: each direction of its link has a rate, and its memory one for both."""
@@ -342,7 +254,7 @@ class Wiring:
             self.rates[f"{here}.{way}"] = rate
             memory[here] = (*common, (f"{here}.{way}", 1.0))
             a, b = (here, above) if way == "read" else (above, here)
-            self._links.append((a, b, Hop((), rate, latency)))
+            self.links.append((a, b, Hop((), rate, latency)))
 
     def _port(self, device: Device, here: str, above: str) -> None:
         rate = device.get("bandwidth")
@@ -355,10 +267,10 @@ class Wiring:
             device.get("message_overhead", 0.0) or 0.0,
             device.curves.get("by_size"),
         )
-        self._link(above, here, Hop(((f"{here}.out", 1.0), *self._io(above)), *figures), self._into(here, above, rate))
+        self.link(above, here, Hop(((f"{here}.out", 1.0), *self.io(above)), *figures), self._into(here, above, rate))
 
     def _into(self, here: str, above: str, rate: float) -> Hop:
-        return Hop(((f"{here}.in", 1.0), *self._io(above)), rate)
+        return Hop(((f"{here}.in", 1.0), *self.io(above)), rate)
 
     def _accelerator(self, device: Device, role: str, here: str, above: str) -> None:
         """An NPU on the node's memory, or a card with a memory of its own behind a link."""
@@ -372,23 +284,4 @@ class Wiring:
         word = "pcie" if role == "fpga" else "dram"
         self.rates[f"{here}.{word}"] = rate
         hop = Hop(((f"{here}.{word}", 1.0),), rate)
-        self._link(above, here, hop, hop)
-
-    # -- compute ---------------------------------------------------------------------------------------------------
-
-    def compute(self, dtype: str) -> Iterator[tuple[str, float]]:
-        """Peaks in FLOP/s of everything that computes, by capacity name, in the format nearest to ``dtype``."""
-        for role, word in (("gpu", "tensor"), ("cpu", "compute"), ("npu", "compute"), ("fpga", "compute")):
-            device = self.node.devices.get(role)
-            if device is None:
-                continue
-            peak = device.peak(dtype) if role == "gpu" else _peak(device, dtype)
-            for index in range(device.count if peak else 0):
-                here = self.socket(index) if role == "cpu" else self.name(role, index)
-                yield f"{here}.{word}", float(peak or 0.0)
-
-
-def _peak(device: Device, dtype: str) -> float | None:
-    """What a processor computes ``dtype`` in: the format itself, else the first that it has of a list."""
-    order = (dtype, "bf16", "fp16", "fp32", "int8", "int4")
-    return next((found for name in order if (found := device.get(f"peak.{name}"))), None)
+        self.link(above, here, hop, hop)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 PICO = 1e-12
+UNLIMITED = 1e28  # a peak above this was given infinite speed: there is nothing to utilise
 
 
 def total_of(amounts: Mapping[str, float], kind: str) -> float:
@@ -89,6 +90,6 @@ def utilisation(facts: Mapping[str, Any], kind: str) -> float | None:
     """Achieved amount per second over the peak rate of all capacities of one kind; ``None`` when one is unknown."""
     amounts, capacities = facts.get("amounts") or {}, facts.get("capacities") or {}
     seconds, peak = float(facts["simulated_seconds"]), total_of(capacities, kind)
-    if not amounts or peak <= 0 or seconds <= 0:
+    if not amounts or not 0 < peak < UNLIMITED or seconds <= 0:
         return None
     return total_of(amounts, kind) / (peak * seconds)

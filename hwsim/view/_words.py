@@ -56,13 +56,14 @@ def bounded(summary: Mapping[str, Any]) -> str:
 
 
 def least(summary: Mapping[str, Any]) -> str | None:
-    """The bound beside the result: how long a token takes and how long it must at least."""
+    """Achieved against possible: tokens per second and user, and what the data sheet alone would allow."""
     bound, found = summary["bound"], summary["tpot_ms"]["p50"]
     if bound.get("tpot_ms") is None or not found:
         return None
     alone = ALONE.get(str(bound.get("by")), f"{bound.get('by')} alone")
     part = f"({bound['tpot_ms'] / found * 100:.0f} %)"
-    return f"TPOT {milliseconds(found)}; {alone} needs {milliseconds(bound['tpot_ms'])} {part}"
+    user = f"{plain(1000 / found)} tokens/s per user at TPOT {milliseconds(found)}"
+    return f"{user}; {alone} allows {plain(1000 / bound['tpot_ms'])} at {milliseconds(bound['tpot_ms'])} {part}"
 
 
 def objective(summary: Mapping[str, Any]) -> str | None:

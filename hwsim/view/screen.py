@@ -100,10 +100,14 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "GPUs", f"{used} used of {owned} owned; MFU {share(summary['mfu'])}, MBU {share(summary['mbu'])}"
     if summary["energy_joules"] is not None:
         per_token = quantity(summary["joules_per_output_token"], "J")
-        yield "energy", f"{quantity(summary['energy_joules'], 'J')}, {per_token} per output token"
+        used = summary.get("energy_used_joules")
+        part = "" if used is None or used == summary["energy_joules"] else f"; GPUs in use {quantity(used, 'J')}"
+        yield "energy", f"{quantity(summary['energy_joules'], 'J')}, {per_token} per output token{part}"
     if summary["cost_usd"] is not None:
         per_million = usd(summary["usd_per_million_output_tokens"])
-        yield "cost", f"{usd(summary['cost_usd'])} for what is owned, {per_million} per million output tokens"
+        low, high = (summary.get(f"usd_per_million_output_tokens_{end}") for end in ("low", "high"))
+        between = "" if low is None or high is None or low == high else f" ({usd(low)} to {usd(high)})"
+        yield "cost", f"{usd(summary['cost_usd'])} for what is owned, {per_million} per million output tokens{between}"
     wall = "" if summary["wall_seconds"] is None else f" in {summary['wall_seconds']:,.2f} s"
     steps, stretches = summary["steps"] or 0, summary["stretches"] or 0
     yield (
