@@ -62,8 +62,7 @@ def least(summary: Mapping[str, Any]) -> str | None:
         return None
     alone = ALONE.get(str(bound.get("by")), f"{bound.get('by')} alone")
     part = f"({bound['tpot_ms'] / found * 100:.0f} %)"
-    user = f"{plain(1000 / found)} tokens/s per user at TPOT {milliseconds(found)}"
-    return f"{user}; {alone} allows {plain(1000 / bound['tpot_ms'])} at {milliseconds(bound['tpot_ms'])} {part}"
+    return f"{plain(1000 / found)} tok/s/user; {alone} allows {plain(1000 / bound['tpot_ms'])} {part}"
 
 
 def objective(summary: Mapping[str, Any]) -> str | None:
