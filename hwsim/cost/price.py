@@ -65,8 +65,7 @@ class StepPrice:
     two additions a stretch): steps executed, and the sum of their contexts.
 
     A model with sliding windows adds ``sum(window_slopes[j] * windowed[j])`` to the device time, where ``windowed[j]``
-    is the sum over decode rows of ``min(context, windows[j])``; ``windowed`` here is its tally.  ``passage +
-    passage_slope * context`` is what a step takes beyond its device time until the last pipeline stage is through.
+    is the sum over decode rows of ``min(context, windows[j])``; ``windowed`` here is its tally.
     """
 
     __slots__ = (
@@ -80,8 +79,6 @@ class StepPrice:
         "host",
         "limit",
         "low",
-        "passage",
-        "passage_slope",
         "slope",
         "source",
         "steps",
@@ -101,13 +98,9 @@ class StepPrice:
         demands: tuple[Demand, ...] = (),
         source: str = "",
         window_slopes: tuple[int, ...] = (),
-        passage: int = 0,
-        passage_slope: int = 0,
     ) -> None:
         self.window_slopes = window_slopes
         self.windowed = [0] * len(window_slopes)
-        self.passage = passage
-        self.passage_slope = passage_slope
         self.base = base
         self.slope = slope
         self.host = host

@@ -60,7 +60,6 @@ class RooflinePrice(StepPrice):
         self.source = source
         self.steps = 0
         self.contexts = 0
-        self.passage = self.passage_slope = 0
         if rises:
             self.window_slopes = tuple([0 if hidden else each.hbm + each.tensor for each in rises])
             self.windowed = [0] * len(rises)
