@@ -38,6 +38,10 @@ def run(
         from hwsim.scenario.graph.run import run_graph
 
         return run_graph(scenario, seed=seed, record=record, progress=progress)
+    from hwsim.scenario.offline import is_offline, run_offline
+
+    if is_offline(scenario):
+        return run_offline(scenario, seed=seed, record=record)
     from hwsim.metrics.summary import misses, summary
     from hwsim.scenario.build import build
     from hwsim.scenario.facts import run_facts, run_tables

@@ -1,0 +1,181 @@
+"""What a pattern runs: a model's sizes, a system, where the data lives, and the pattern's settings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from hwsim.errors import ScenarioError
+from hwsim.taskgraph.work import Work
+
+if TYPE_CHECKING:
+    from hwsim.hardware.system import System
+    from hwsim.model.model import Model
+    from hwsim.taskgraph.site import Site
+
+# Places by their short names.
+PLACES = {"gpu": "gpu0", "cpu": "dram"}
+
+
+class Step(NamedTuple):
+    """One pass: ``rows`` sequences compute ``new`` tokens each after ``past`` tokens."""
+
+    rows: int
+    new: int
+    past: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens computed in all."""
+        return self.rows * self.new
+
+    @property
+    def pairs(self) -> float:
+        """Query-key pairs in all (causal)."""
+        return self.rows * (self.new * self.past + self.new * (self.new + 1) / 2)
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Parameters and bytes of one layer; ``matrices`` of a feed-forward network are 3 if it is gated, else 2."""
+
+    layers: int
+    hidden: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    neurons: int
+    matrices: int
+    experts: int
+    top_k: int
+    attention: int
+    ffn: int
+    vocabulary: int
+    weight_bytes: float
+    kv_bytes: float
+    activation_bytes: int
+
+    @classmethod
+    def of(cls, model: Model) -> Sizes:
+        """The sizes of a decoder of equal layers (mixed ones are averaged)."""
+        hidden, layers = model.hidden_size, model.num_hidden_layers
+        query = model.num_attention_heads * model.head_dim
+        kv = model.num_key_value_heads * model.head_dim
+        tables = model.vocab_size * hidden * (1 if model.tie_word_embeddings else 2)
+        layer = (model.parameters - tables) / layers
+        attention = 2 * hidden * (query + kv)
+        moe: Any = getattr(model, "moe", None)
+        experts, top_k = (moe.experts, moe.top_k) if moe is not None else (1, 1)
+        ffn = layer - attention
+        matrices = max(2, round(ffn / experts / (hidden * model.intermediate_size)))
+        return cls(
+            layers,
+            hidden,
+            model.num_attention_heads,
+            model.num_key_value_heads,
+            model.head_dim,
+            model.intermediate_size,
+            matrices,
+            experts,
+            top_k,
+            int(attention),
+            int(ffn),
+            model.vocab_size,
+            model.weight_format.bytes,
+            2 * kv * model.kv_format.bytes,
+            2,
+        )
+
+    @property
+    def active_ffn(self) -> float:
+        """Feed-forward parameters that multiply one token."""
+        return self.ffn * self.top_k / self.experts
+
+    @property
+    def neuron_parameters(self) -> int:
+        """Parameters of one neuron over all matrices of its feed-forward network."""
+        return self.matrices * self.hidden
+
+
+@dataclass(frozen=True)
+class Job:
+    """``place``: class of data to shares by place; ``facts``: what is known of the data (sparsity, acceptance)."""
+
+    model: Model
+    system: System
+    settings: Mapping[str, Any]
+    place: Mapping[str, Mapping[str, float]]
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    draft: Model | None = None
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        """The model's sizes."""
+        return Sizes.of(self.model)
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """A setting of the pattern, or its default."""
+        value = self.settings.get(name)
+        return default if value is None else value
+
+    def need(self, name: str) -> Any:
+        """A setting that has no default."""
+        value = self.settings.get(name)
+        if value is None:
+            raise ScenarioError.of(f"execute.{name} is missing", where="serve.execute", expected=f"{name}: …")
+        return value
+
+    def share(self, data: str, place: str, default: Mapping[str, float] | None = None) -> float:
+        """Share of a class of data at a place."""
+        return self.shares(data, default).get(PLACES.get(place, place), 0.0)
+
+    def shares(self, data: str, default: Mapping[str, float] | None = None) -> dict[str, float]:
+        """Shares of a class of data by place; where nobody said, ``default`` or all of it on the GPU."""
+        given = self.place.get(data) or (default or {"gpu": 1.0})
+        return {PLACES.get(place, place): share for place, share in given.items()}
+
+    # -- costs that patterns share -------------------------------------------------------------------------------
+
+    def dense(self, site: Site, name: str, at: str, tokens: float, parameters: float, *, reads: float | None = None) -> Work:
+        """``tokens`` through matrices of ``parameters``: 2 FLOP each, the weights read once.
+
+        On a GPU after the device's matrix-product law, or with ``gpu_efficiency`` a roofline of that share of the peak;
+        elsewhere a roofline of what the place delivers.
+        """
+        sizes = self.sizes
+        weights = parameters * sizes.weight_bytes if reads is None else reads
+        role = at.rpartition("/")[2].rstrip("0123456789")
+        flop = 2.0 * tokens * parameters
+        given = self.get(f"{role}_efficiency")
+        if role != "gpu":
+            return site.compute(name, at, flop, weights, efficiency=given or 1.0)
+        device = site.device(at)
+        assert device is not None
+        law = self._law(device)
+        moved = weights + sizes.activation_bytes * tokens * (sizes.hidden + parameters / sizes.hidden)
+        if given is not None:
+            return site.compute(name, at, flop, moved, efficiency=given, memory_efficiency=law.gemm.memory_efficiency)
+        dtype = self.model.weight_format.compute
+        if dtype not in law.gemm.compute:
+            dtype = "bf16"
+        columns = max(1, round(parameters / sizes.hidden))
+        rows = max(1, round(tokens))
+        body = law.gemm.body(
+            rows, columns, sizes.hidden, device.peak(dtype), dtype, weights, sizes.activation_bytes
+        )
+        return site.compute(name, at, flop, moved, seconds=body.total + law.launch.graph)
+
+    def _law(self, device: Any) -> Any:
+        from hwsim.cost.efficiency import find
+
+        return find(device)
+
+    def attention(self, site: Site, name: str, at: str, pairs: float, kv_read: float, traffic: float = 1.0) -> Work:
+        """Scores and values of one layer over ``pairs``, reading ``kv_read`` bytes (times ``traffic``)."""
+        sizes = self.sizes
+        role = at.rpartition("/")[2].rstrip("0123456789")
+        flop = 4.0 * sizes.heads * sizes.head_dim * pairs
+        given = self.get(f"{role}_efficiency")
+        return site.compute(name, at, flop, kv_read * traffic, efficiency=given or 1.0)
