@@ -115,6 +115,9 @@ def _rest() -> Iterator[Metric]:
     yield Metric("cost.used_usd", "usd", text, ("cost_used_usd",), "usd")
     text = "cost.usd over a million output tokens"
     yield Metric("usd_per_million_output_tokens", "usd", text, ("usd_per_million_output_tokens",), "usd")
+    text = "makespan of a task graph over its steps"
+    yield Metric("step.time", "ms", text, ("step_time_ms",), "s", scale=1e-3)
+    yield Metric("graph.tflops", "TFLOP/s", "FLOP of a task graph over its makespan", ("tflops",), "number", high)
     text = "least time per output token that the data sheet allows for this model and context, without any overhead"
     yield Metric("bound.tpot", "ms", text, ("bound", "tpot_ms"), "s", scale=1e-3)
     yield Metric("gpus.owned", "GPUs", "GPUs of the system, used or idle", ("gpus_owned",), "count")
@@ -152,6 +155,18 @@ def find(name: str, where: str = "") -> Metric:
     pool, _, figure = rest.rpartition(".")
     if family == "memory" and figure == "peak" and pool:
         return Metric(name, "bytes", f"most bytes of {pool} in use", ("memory", pool, "peak_bytes"), "bytes")
+    if family == "part" and rest.startswith(("prefill.", "decode.")):
+        kind, _, part = rest.partition(".")
+        text = f"work called {part} in a {kind} pass, over all layers and streams, whether hidden or not"
+        return Metric(name, "ms", text, ("parts", kind, part), "s", scale=1e-3)
+    if family == "link" and figure == "bytes" and pool:
+        return Metric(name, "bytes", f"bytes copied over {pool}", ("links", pool, "bytes"), "bytes")
+    if family == "stream" and figure == "busy" and pool:
+        return Metric(
+            name, "share", f"share of the time in which stream {pool} runs", ("streams", pool, "busy_share"), "share"
+        )
+    if family == "storage" and pool and figure in ("read_bytes", "written_bytes"):
+        return Metric(name, "bytes", f"{figure.replace('_', ' ')} of {pool}", ("storage", pool, figure), "bytes")
     if family == "bottleneck" and rest:
         text = f"share of the replicas' time in which {rest} bounds"
         return Metric(name, "share", text, ("bottleneck", rest), "share")

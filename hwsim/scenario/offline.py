@@ -58,7 +58,7 @@ def job_of(scenario: Scenario) -> Job:
         kv_cache_dtype=spec.model.kv_cache_dtype,
         **spec.model.overrides(),
     )
-    settings = dict(serve.execute.given())
+    settings = serve.execute.model_dump(by_alias=True)
     draft = settings.pop(DRAFT, None)
     facts: dict[str, Any] = {}
     if spec.workload is not None and spec.workload.sparsity is not None:
@@ -155,7 +155,9 @@ def _facts(scenario: Scenario, job: Job, pricer: GraphPricer, batches: StaticBat
             time_ = part.base * price.steps + part.slope * price.contexts
             busy[part.bound] = busy.get(part.bound, 0.0) + time_ / SUBTICKS_PER_SECOND
         for demand in price.demands:
-            amounts[demand.capacity] = amounts.get(demand.capacity, 0.0) + demand.base * price.steps + demand.slope * price.contexts
+            amounts[demand.capacity] = (
+                amounts.get(demand.capacity, 0.0) + demand.base * price.steps + demand.slope * price.contexts
+            )
     slo = spec.slo.given() if spec.slo is not None else None
     gpus = job.system.gpus
     node = next(iter(job.system.groups.values())).node
@@ -203,7 +205,7 @@ def _parts(pricer: GraphPricer, batches: StaticBatches) -> dict[str, Any]:
             continue
         for (step, _), passed in pricer._passes.items():
             if (step.new == 1) == (kind == "decode"):
-                found[kind] = {name: seconds * 1e3 for name, seconds in passed.parts.items() if seconds}
+                found[kind] = {name.replace(" ", "_"): seconds * 1e3 for name, seconds in passed.parts.items()}
     return found
 
 

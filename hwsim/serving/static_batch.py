@@ -95,7 +95,16 @@ class StaticBatches:
         first, slope = price.device(context), price.slope * rows if decode else 0
         self.stretches.append(
             Stretch(
-                self.steps, count, self.now, first, slope, rows if decode else 0, prefill, context, waiting, price.bound(context)
+                self.steps,
+                count,
+                self.now,
+                first,
+                slope,
+                rows if decode else 0,
+                prefill,
+                context,
+                waiting,
+                price.bound(context),
             )
         )
         self.steps += count

@@ -138,7 +138,9 @@ class Job:
 
     # -- costs that patterns share -------------------------------------------------------------------------------
 
-    def dense(self, site: Site, name: str, at: str, tokens: float, parameters: float, *, reads: float | None = None) -> Work:
+    def dense(
+        self, site: Site, name: str, at: str, tokens: float, parameters: float, *, reads: float | None = None
+    ) -> Work:
         """``tokens`` through matrices of ``parameters``: 2 FLOP each, the weights read once.
 
         On a GPU after the device's matrix-product law, or with ``gpu_efficiency`` a roofline of that share of the peak;
@@ -162,9 +164,7 @@ class Job:
             dtype = "bf16"
         columns = max(1, round(parameters / sizes.hidden))
         rows = max(1, round(tokens))
-        body = law.gemm.body(
-            rows, columns, sizes.hidden, device.peak(dtype), dtype, weights, sizes.activation_bytes
-        )
+        body = law.gemm.body(rows, columns, sizes.hidden, device.peak(dtype), dtype, weights, sizes.activation_bytes)
         return site.compute(name, at, flop, moved, seconds=body.total + law.launch.graph)
 
     def _law(self, device: Any) -> Any:

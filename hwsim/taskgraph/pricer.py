@@ -104,7 +104,9 @@ class GraphPricer:
         """The affine piece of a step's price at a summed context; a step is prefill or decode, not both."""
         if shape.chunks and shape.rows:
             raise ScenarioError.of(
-                "this pattern runs prefill and decode in passes of their own", where="serve.execute", expected="batching: static"
+                "this pattern runs prefill and decode in passes of their own",
+                where="serve.execute",
+                expected="batching: static",
             )
         if shape.chunks:
             return self._prefill(shape)
@@ -122,7 +124,9 @@ class GraphPricer:
                 new, past = max(shape.chunks)
             found = self.pass_time(Step(len(shape.chunks), new, past), steady=False)
             self._prices[key] = StepPrice(
-                subticks(found.seconds), components=_components(found, found, 0, 0), demands=_demands(found, found, 0, 0)
+                subticks(found.seconds),
+                components=_components(found, found, 0, 0),
+                demands=_demands(found, found, 0, 0),
             )
         return self._prices[key]
 

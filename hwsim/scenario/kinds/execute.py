@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from hwsim.scenario.schema.quantity import Count, Flag, Share
+from hwsim.scenario.schema.quantity import Bandwidth, Bytes, Count, Flag, Positive, Seconds, Share, Text, Tokens
 from hwsim.scenario.schema.record import Kind
 
 
@@ -15,7 +15,7 @@ class Layers(Kind):
 
 
 class Pattern(Kind):
-    """What patterns share: shares of the peaks that devices reach in matrix products, where a cost law is not wanted."""
+    """What patterns share: shares of their peaks that devices reach in matrix products, instead of a cost law."""
 
     gpu_efficiency: Share | None = None
     cpu_efficiency: Share | None = None
@@ -33,12 +33,96 @@ class ZigZag(Pattern):
     cpu_kernel: Literal["converted", "native"] = "converted"
 
 
+class LayerStreaming(Pattern):
+    """Weights come layer by layer into buffers on the device, ahead of compute."""
+
+    kind: Literal["layer_streaming"]
+    batch: Count = 1
+    buffers: Count = 2
+    synchronous: Flag = False
+    mapped: Flag = False
+    backend: Text = "gpu0"
+
+
+class AlternatingGroups(Pattern):
+    """CPU attention beside the KV cache, two groups of tokens in turn on GPU and CPU (MoE-Lens)."""
+
+    kind: Literal["alternating_groups"]
+    batch: Count
+    alternate: Flag = True
+
+
+class ActiveNeurons(Pattern):
+    """Predicted active neurons from flash with a window cache and bundled rows (LLM in a flash)."""
+
+    kind: Literal["active_neurons"]
+    predict: Flag = True
+    window: Flag = True
+    bundle: Flag = True
+    mapped: Flag = False
+    resident: Share = 0.0
+    backend: Text = "gpu0"
+    row_rate: Bandwidth | None = None
+    bundled_rate: Bandwidth | None = None
+    insert_time: Seconds | None = None
+    memory_efficiency: Share = 1.0
+
+
 class NeuronClusters(Pattern):
-    """Hot clusters on the NPU, cold ones on the CPU, the rest read from flash in bundles."""
+    """Hot clusters on the NPU, cold ones on the CPU, the rest read from flash in bundles (PowerInfer-2)."""
 
     kind: Literal["neuron_clusters"]
+    batch: Count = 1
     npu_share: Share | None = None
     bundle: Literal["none", "gate_up_down"] = "none"
+    cache: Flag = True
+    pipeline: Flag = True
+    offloaded: Share = 0.5
+    memory_efficiency: Share = 1.0
 
 
-PART = (Layers, ZigZag, NeuronClusters)
+class DraftResident(Pattern):
+    """A draft in memory drafts token trees, the target is swapped in once per verification (LLMCad)."""
+
+    kind: Literal["draft_resident"]
+    draft: Text | None = None
+    tree_tokens: Count = 8
+    accepted: Positive | None = None
+    verify: Literal["tree", "token"] = "tree"
+    speculative: Flag = True
+    pipeline: Flag = True
+    backend: Text = "cpu"
+
+
+class WeightBlocks(Pattern):
+    """Weight blocks loaded to a memory budget that may change (BitStack)."""
+
+    kind: Literal["weight_blocks"]
+    batch: Count = 1
+    budget: Bytes
+    budget_before: Bytes | None = None
+    backend: Text = "gpu0"
+
+
+class KvRetrieval(Pattern):
+    """The KV cache in host memory, relevant blocks of it fetched for every layer."""
+
+    kind: Literal["kv_retrieval"]
+    batch: Count = 1
+    block: Tokens = 128
+    retrieved: Count = 16
+    local: Tokens = 4096
+    prefetch: Flag = True
+
+
+PART = (
+    Layers,
+    ZigZag,
+    LayerStreaming,
+    AlternatingGroups,
+    ActiveNeurons,
+    NeuronClusters,
+    DraftResident,
+    WeightBlocks,
+    KvRetrieval,
+)

@@ -75,6 +75,9 @@ class Sparsity(Record):
 
     active: Share
     reuse: Share | None = None
+    predicted: Share | None = None  # named by a predictor, false positives included
+    new: Share | None = None  # needed, and not among those of the last tokens
+    window: Share | None = None  # needed by any of the last tokens
 
 
 class Stream(Record):

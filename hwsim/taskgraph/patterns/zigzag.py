@@ -137,7 +137,12 @@ class _Run:
             cpu, rest = self._cpu(), 1 - share
             scores.append(("compute", site.copy("query to CPU", GPU, CPU, query)))
             scores.append(
-                ("compute", job.attention(site, "CPU attention", cpu, step.pairs * rest, (old + new) * rest, self.pattern.traffic))
+                (
+                    "compute",
+                    job.attention(
+                        site, "CPU attention", cpu, step.pairs * rest, (old + new) * rest, self.pattern.traffic
+                    ),
+                )
             )
             scores.append(("compute", site.copy("values to GPU", CPU, GPU, query)))
         return into, out, scores
