@@ -149,7 +149,7 @@ def test_drafting_under_the_load_gains() -> None:
     tree = _decode("draft_resident", place, tree_tokens=8, accepted=4.0, speculative=False, **options)
     beside = _decode("draft_resident", place, tree_tokens=8, accepted=4.0, **options)
     assert beside.seconds <= tree.seconds < standard.seconds
-    assert standard.parts["layer load"] == pytest.approx(4 * tree.parts["layer load"], rel=1e-6)
+    assert standard.parts["layer load"] == pytest.approx(4 * tree.parts["layer load"], rel=1e-3)
 
 
 def test_blocks_fill_the_budget_and_move_when_it_grows() -> None:
