@@ -238,7 +238,8 @@ class Site:
         )
 
     def _factor(self, capacity: Capacity) -> float:
-        return self.scale.get(capacity.name, 1.0)
+        """A drive of a volume (``ssd1``) goes with the volume (``ssd``)."""
+        return self.scale.get(capacity.name, self.scale.get(capacity.name.rstrip("0123456789"), 1.0))
 
 
 def _ask(phase: Phase, capacity: Capacity) -> float:

@@ -62,7 +62,7 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     found = json.loads(capsys.readouterr().out)
     drive = next(iter(found["resources"]))
     assert drive.startswith("ssd")
-    assert found["gains"][drive]["plus_10"] == pytest.approx(1 - 1 / 1.1, rel=0.02)
+    assert found["gains"][drive.rstrip("0123456789")]["plus_10"] == pytest.approx(1 - 1 / 1.1, rel=0.02)
     assert main(["explain", "runs/latest", "--request", "1"]) == 2
     assert main(["run", "scenarios/quickstart.yaml", "-s", "workload.requests=50", "--report", "off"]) == 0
     assert main(["explain", "runs/latest", "--slowest", "2"]) == 0

@@ -20,7 +20,7 @@ def gains(scenario: Scenario, resources: Iterable[str]) -> dict[str, dict[str, f
     if not base:
         return {}
     found: dict[str, dict[str, float]] = {}
-    for name in resources:
+    for name in dict.fromkeys(name.rstrip("0123456789") for name in resources):  # all drives of a volume
         found[name] = {
             "plus_10": 1 - _makespan(scenario, {name: FASTER}) / base,
             "infinite": 1 - _makespan(scenario, {name: INFINITE}) / base,
