@@ -31,6 +31,8 @@ class ZigZag(Pattern):
     overlap: Flag = True
     cpu_attention: Flag = False
     cpu_kernel: Literal["converted", "native"] = "converted"
+    pinned: Flag = True
+    compressed: Flag = False
 
 
 class LayerStreaming(Pattern):

@@ -2,8 +2,9 @@
 
 Weights, KV cache and activations lie in shares on GPU, CPU and disk.  In every inner step (half a layer, one GPU batch)
 six streams overlap: weights of the next half layer, cache of the next batch in and of the previous one out, hidden
-states in and out, compute; all meet before the next step.  With ``overlap: false`` they follow one another.  The
-schedule ``row`` takes one batch through all layers (its weights are loaded for every batch).
+states in and out, compute; all meet before the next step.  With ``overlap: false`` they follow one another; with
+``pinned: false`` a core first copies what goes to the GPU into a pinned buffer.  One GPU batch is the row-by-row
+schedule of other systems.  ``compressed`` stores weights and cache in 4 bits and expands them on the GPU.
 Source: FlexGen, arXiv 2303.06865, section 4 and algorithm 1.  Simplification: embedding and head cost no transfer.
 """
 
@@ -22,6 +23,9 @@ STREAMS = ("compute", "load_weight", "disk_weight", "load_cache", "disk_cache", 
 STREAMS += ("store_hidden",)
 # PyTorch on a CPU converts half-precision keys and values first: 2 bytes read, 4 written, 4 read for every 2 of cache.
 CONVERTED = 5.0
+GROUPED = 4.5 / 16  # 4 bits and a scale and minimum per group of 64, over 16 bits
+EXPANDED = 4.0  # bytes written and read again for each element that is expanded to 16 bits
+STAGING = 8e9  # bytes/s that one core copies (own knowledge, not checked)
 GPU, CPU = "gpu0", "dram"
 
 
@@ -35,13 +39,16 @@ class ZigZag:
         self.rows = self.batch * self.batches
         self.overlap = bool(job.get("overlap", True))
         self.cpu_attention = bool(job.get("cpu_attention", False))
+        self.pinned = bool(job.get("pinned", True))
+        self.compressed = bool(job.get("compressed", False))
+        self.stored = GROUPED if self.compressed else 1.0
         self.traffic = CONVERTED if job.get("cpu_kernel", "converted") == "converted" else 1.0
         self.disk = next((p for p in ("ssd", "flash", "disk") if any(p in s for s in job.place.values())), "ssd")
 
     def hold(self, site: Site) -> None:
         """Shares of the weights, and buffers for two half layers on the GPU."""
         sizes = self.job.sizes
-        weights = (sizes.attention + sizes.ffn) * sizes.layers * sizes.weight_bytes
+        weights = (sizes.attention + sizes.ffn) * sizes.layers * sizes.weight_bytes * self.stored
         for place, share in self.job.shares("weights").items():
             if place not in ("ssd", "flash") and share:
                 site.store(place).pool.hold("weights", int(share * weights))
@@ -57,9 +64,14 @@ class ZigZag:
             yield Segment(self.job.sizes.layers, run.layer, ahead=2, repeats=True, name="layer")
             yield Segment(1, run.head, ahead=2, name="head")
 
+    @staticmethod
+    def cpu(site: Site) -> str:
+        """The place of the processor."""
+        return "cpu" if site.device("cpu") is not None else "cpu0"
+
     def _hold_cache(self, site: Site, step: Step) -> None:
         sizes = self.job.sizes
-        cache = step.rows * (step.past + step.new) * sizes.kv_bytes * sizes.layers
+        cache = step.rows * (step.past + step.new) * sizes.kv_bytes * sizes.layers * self.stored
         for place, share in self.job.shares("kv").items():
             if place not in ("ssd", "flash") and share:
                 site.store(place).pool.hold("kv", int(share * cache))
@@ -76,15 +88,21 @@ class _Run:
         self.stream = {key: site.executor.stream(name) for key, name in zip(STREAMS, names, strict=True)}
         self.barrier: Task | None = None
         halves = {"attention": sizes.attention, "ffn": sizes.ffn}
-        self.weights = {half: self._weights(half, size * sizes.weight_bytes) for half, size in halves.items()}
-        self.dense = {half: job.dense(site, f"{half} gemm", GPU, step.tokens, size) for half, size in halves.items()}
+        self.weights = {
+            half: self._weights(size * sizes.weight_bytes * pattern.stored) for half, size in halves.items()
+        }
+        read = sizes.weight_bytes * pattern.stored + (EXPANDED if pattern.compressed else 0.0)
+        self.dense = {
+            half: job.dense(site, f"{half} gemm", GPU, step.tokens, size, reads=size * read)
+            for half, size in halves.items()
+        }
         self.hidden = self._hidden()
         self.cache_in, self.cache_out, self.scores = self._cache()
         self.sync = site.time("sync", 0.0, "event")
         head = sizes.vocabulary * sizes.hidden
         self.last = job.dense(site, "head", GPU, step.rows, head)
 
-    def _weights(self, half: str, size: float) -> list[tuple[str, Any]]:
+    def _weights(self, size: float) -> list[tuple[str, Any]]:
         """Copies of the next half layer: from disk to memory, then all that is not on the GPU over PCIe."""
         job, site, disk = self.pattern.job, self.site, self.pattern.disk
         on_disk = job.share("weights", disk) * size
@@ -93,8 +111,17 @@ class _Run:
         if on_disk:
             found.append(("disk_weight", site.copy("weight from disk", disk, CPU, on_disk)))
         if moved:
-            found.append(("load_weight", site.copy("weight to GPU", CPU, GPU, moved)))
+            found += self._to_gpu("load_weight", "weight to GPU", moved)
         return found
+
+    def _to_gpu(self, stream: str, name: str, size: float) -> list[tuple[str, Any]]:
+        """Over PCIe, from pageable memory after a core has staged it."""
+        copy = (stream, self.site.copy(name, CPU, GPU, size))
+        if self.pattern.pinned:
+            return [copy]
+        memory = self.site.memory(self.pattern.cpu(self.site))
+        demands = {memory: 2 * size} if memory is not None else {}
+        return [(stream, self.site.taking("staging", "host", size / STAGING, demands)), copy]
 
     def _hidden(self) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
         """Hidden states of one batch in and out."""
@@ -115,7 +142,8 @@ class _Run:
         """Cache of one batch and layer read, written, and the work of attention over it."""
         job, site, disk, step = self.pattern.job, self.site, self.pattern.disk, self.step
         sizes = job.sizes
-        old, new = step.rows * step.past * sizes.kv_bytes, step.tokens * sizes.kv_bytes
+        kv = sizes.kv_bytes * self.pattern.stored
+        old, new = step.rows * step.past * kv, step.tokens * kv
         on_gpu, on_disk = job.share("kv", "gpu"), job.share("kv", disk)
         into: list[tuple[str, Any]] = []
         out: list[tuple[str, Any]] = []
@@ -123,7 +151,7 @@ class _Run:
         if old and on_disk:
             into.append(("disk_cache", site.copy("cache from disk", disk, CPU, old * on_disk)))
         if old and on_gpu < 1 and not delegated:
-            into.append(("load_cache", site.copy("cache to GPU", CPU, GPU, old * (1 - on_gpu))))
+            into += self._to_gpu("load_cache", "cache to GPU", old * (1 - on_gpu))
         if on_gpu < 1:
             out.append(("store_cache", site.copy("cache to CPU", GPU, CPU, new * (1 - on_gpu))))
         if on_disk:
@@ -131,10 +159,11 @@ class _Run:
         share = on_gpu if delegated else 1.0
         scores: list[tuple[str, Any]] = []
         if share:
-            scores.append(("compute", job.attention(site, "attention", GPU, step.pairs * share, (old + new) * share)))
+            read = (old + new) * share * (1 + (EXPANDED / 2 / self.pattern.stored if self.pattern.compressed else 0.0))
+            scores.append(("compute", job.attention(site, "attention", GPU, step.pairs * share, read)))
         if delegated and share < 1:
             query = step.tokens * sizes.heads * sizes.head_dim * sizes.activation_bytes
-            cpu, rest = self._cpu(), 1 - share
+            cpu, rest = self.pattern.cpu(site), 1 - share
             scores.append(("compute", site.copy("query to CPU", GPU, CPU, query)))
             scores.append(
                 (
@@ -146,9 +175,6 @@ class _Run:
             )
             scores.append(("compute", site.copy("values to GPU", CPU, GPU, query)))
         return into, out, scores
-
-    def _cpu(self) -> str:
-        return "cpu" if self.site.device("cpu") is not None else "cpu0"
 
     # -- issuing -------------------------------------------------------------------------------------------------
 
