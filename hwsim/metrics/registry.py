@@ -1,7 +1,9 @@
 """The one registry of metric names: unit, definition, and where a summary holds the value.
 
 ``slo``, ``assert``, ``study`` and ``claims`` use these names.  Besides the listed ones there are families:
-``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound.
+``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound; of task
+graphs ``step.time``, ``graph.tflops``, ``link.<from>-<to>.bytes``, ``stream.<name>.busy``,
+``storage.<place>.read_bytes`` and ``.written_bytes``; of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
 """
 
 from __future__ import annotations
@@ -115,9 +117,6 @@ def _rest() -> Iterator[Metric]:
     yield Metric("cost.used_usd", "usd", text, ("cost_used_usd",), "usd")
     text = "cost.usd over a million output tokens"
     yield Metric("usd_per_million_output_tokens", "usd", text, ("usd_per_million_output_tokens",), "usd")
-    text = "makespan of a task graph over its steps"
-    yield Metric("step.time", "ms", text, ("step_time_ms",), "s", scale=1e-3)
-    yield Metric("graph.tflops", "TFLOP/s", "FLOP of a task graph over its makespan", ("tflops",), "number", high)
     text = "least time per output token that the data sheet allows for this model and context, without any overhead"
     yield Metric("bound.tpot", "ms", text, ("bound", "tpot_ms"), "s", scale=1e-3)
     yield Metric("gpus.owned", "GPUs", "GPUs of the system, used or idle", ("gpus_owned",), "count")
@@ -155,6 +154,10 @@ def find(name: str, where: str = "") -> Metric:
     pool, _, figure = rest.rpartition(".")
     if family == "memory" and figure == "peak" and pool:
         return Metric(name, "bytes", f"most bytes of {pool} in use", ("memory", pool, "peak_bytes"), "bytes")
+    if name == "step.time":
+        return Metric(name, "ms", "makespan of a task graph over its steps", ("step_time_ms",), "s", scale=1e-3)
+    if name == "graph.tflops":
+        return Metric(name, "TFLOP/s", "FLOP of a task graph over its makespan", ("tflops",), "number", "higher")
     if family == "part" and rest.startswith(("prefill.", "decode.")):
         kind, _, part = rest.partition(".")
         text = f"work called {part} in a {kind} pass, over all layers and streams, whether hidden or not"
