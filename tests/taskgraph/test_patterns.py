@@ -111,7 +111,7 @@ def test_active_neurons_read_what_the_window_lacks() -> None:
     assert found.parts["flash read"] == pytest.approx(read / 2.25e9, rel=0.05)
     assert found.seconds == pytest.approx(sum(found.parts.values()), rel=1e-6)  # nothing overlaps
     naive = _decode("active_neurons", predict=False, step=Step(1, 1, 200), **options)
-    assert naive.parts["flash read"] == pytest.approx(LAYERS / 5e9, rel=0.02)
+    assert naive.parts["flash read"] == pytest.approx(find(MODEL).parameters * 2 / 5e9, rel=0.02)
     half = _decode("active_neurons", predict=False, resident=0.5, step=Step(1, 1, 200), **options)
     assert half.parts["flash read"] == pytest.approx(naive.parts["flash read"] / 2, rel=0.02)
 

@@ -74,8 +74,9 @@ class ActiveNeurons:
         sizes, memory = self.job.sizes, self._memory(site)
         source = "flash" if site.known("flash") else "ssd"
         if not self.predict or not decode:
-            size = (sizes.attention + sizes.ffn) * (1 - self.resident) if not self.predict else sizes.ffn
-            size *= sizes.weight_bytes
+            # without a predictor everything is read, the tables of the vocabulary too
+            whole = self.job.model.parameters / sizes.layers * (1 - self.resident)
+            size = (sizes.ffn if self.predict else whole) * sizes.weight_bytes
             how: dict[str, Any] = {"io_size": PAGE, "queue_depth": 1} if self.mapped else {}
             return [site.copy("flash read", source, memory, size, **how)] if size else []
         fresh = self._fresh * sizes.ffn * sizes.weight_bytes
