@@ -51,7 +51,12 @@ class PassTime:
 
 
 class GraphPricer:
-    """Prices for one job with one pattern; ``scale`` speeds resources up for what-ifs."""
+    """Prices for one job with one pattern; ``scale`` speeds resources up for what-ifs.
+
+    Patterns know no sliding windows: attention reads the whole context.
+    """
+
+    windows: tuple[int, ...] = ()
 
     def __init__(self, job: Job, pattern: type[Pattern], *, scale: dict[str, float] | None = None) -> None:
         self.job = job
@@ -100,7 +105,7 @@ class GraphPricer:
 
     # -- the contract --------------------------------------------------------------------------------------------
 
-    def price(self, shape: StepShape, context: int) -> StepPrice:
+    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...] = ()) -> StepPrice:
         """The affine piece of a step's price at a summed context; a step is prefill or decode, not both."""
         if shape.chunks and shape.rows:
             raise ScenarioError.of(
