@@ -69,6 +69,22 @@ class Reader:
         """A truth value."""
         return bool(self.get(name, default))
 
+    def indices(self, name: str) -> set[int]:
+        """Layer numbers listed under a name; none when it is absent."""
+        value = self.get(name) or []
+        if isinstance(value, list) and all(isinstance(each, int) for each in value):
+            return set(value)
+        self.problems.append(Problem(f"bad {name}", f"{self.where}.{name}", repr(value)[:40], "a list of layers"))
+        return set()
+
+    def section(self, name: str) -> Mapping[str, Any]:
+        """A mapping inside the config; empty when it is absent."""
+        value = self.get(name) or {}
+        if isinstance(value, Mapping):
+            return value
+        self.problems.append(Problem(f"bad {name}", f"{self.where}.{name}", repr(value)[:40], "a mapping"))
+        return {}
+
     # -- sizes and parts that most families share ---------------------------------------------------------------
 
     @property

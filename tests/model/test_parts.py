@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
-from hwsim.errors import ScenarioError
-from hwsim.model import find
+from hwsim.errors import FitError, ScenarioError
+from hwsim.model import Shard, find
 from hwsim.model.config import from_config
+from hwsim.model.find import catalog
 from hwsim.model.model import pairs
 from hwsim.model.parts.attention import Attention
 from hwsim.model.parts.gated_delta import GatedDelta
@@ -134,3 +137,24 @@ def test_multimodal_wrappers_give_their_language_model() -> None:
     model = from_config({"model_type": "gemma3", "text_config": inner, "torch_dtype": "bfloat16"})
     assert model.parameters == find("google/gemma-3-4b-it").parameters
     assert model.dtype == "bf16"
+
+
+JUNK = [None, 0, -1, 1.5, "x", "", [], [1, "a"], [[1]], {}, {"a": 1}, True, 10**30, "auto", 1, 3]
+
+
+def test_damaged_configs_are_refused_or_read() -> None:
+    """Whatever stands in a field: an error of ours that names it, or a model that adds up; never a traceback."""
+    draw, entries = random.Random(7), [entry["config"] for entry in catalog().values()]
+    refused = 0
+    for _ in range(1500):
+        config = dict(draw.choice(entries))
+        for _ in range(draw.choice([1, 2])):
+            more = ["layer_types", "quantization_config", "head_dim", "text_config", "torch_dtype"]
+            config[draw.choice([*config, *more])] = draw.choice(JUNK)
+        try:
+            model = from_config(config)
+            assert 0 < model.active_parameters <= model.parameters + model.table_parameters
+            assert Shard(model, draw.choice([1, 2, 3])).weight_bytes > 0
+        except (ScenarioError, FitError):
+            refused += 1
+    assert 300 < refused < 1400

@@ -16,7 +16,7 @@ def fields(config: Reader) -> dict[str, Any]:
     window = config.attention(window=config.count("sliding_window", 256))
     linear = Taylor(window.heads, config.count("feature_dim", 16), window.head_dim)
     convolution = Convolution(2 * hidden, config.count("conv_kernel", 3), bias=True)
-    lines, short = set(config.get("linear_layers") or ()), set(config.get("window_layers") or ())
+    lines, short = config.indices("linear_layers"), config.indices("window_layers")
     mixers = [linear if i in lines else window if i in short else convolution for i in range(config.layers)]
     return config.body([Block(mixer, config.dense()) for mixer in mixers], tie=True)
 

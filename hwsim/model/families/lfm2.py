@@ -14,12 +14,9 @@ def fields(config: Reader) -> dict[str, Any]:
     """``layer_types`` or ``full_attn_idxs`` name the attention layers."""
     full, hidden = config.attention(qk_norm="head"), config.hidden
     convolution = Convolution(hidden, config.count("conv_L_cache", 3), branches=3)
-    listed = config.get("full_attn_idxs")
-    kinds = (
-        config.layer_types(3)
-        if listed is None
-        else ["full_attention" if i in set(listed) else "conv" for i in range(config.layers)]
-    )
+    listed, kinds = config.indices("full_attn_idxs"), config.layer_types(3)
+    if listed:
+        kinds = ["full_attention" if i in listed else "conv" for i in range(config.layers)]
     width = config.count("intermediate_size")
     if config.flag("block_auto_adjust_ff_dim", True):
         step = config.count("block_multiple_of", 256)

@@ -15,8 +15,7 @@ def fields(config: Reader) -> dict[str, Any]:
     config.names(num_experts="num_local_experts")
     width, step = config.count("intermediate_size"), config.count("interleave_moe_layer_step", 1)
     moe = config.moe("intermediate_size", shared_intermediate_size=width)
-    sparse = config.get("moe_layers")
-    sparse = set(sparse) if sparse else {i for i in range(config.layers) if (i + 1) % step == 0}
+    sparse = config.indices("moe_layers") or {i for i in range(config.layers) if (i + 1) % step == 0}
     dense = Dense(config.count("intermediate_size_mlp", 2 * width))
     chunk = config.window("attention_chunk_size")
     full = config.attention()

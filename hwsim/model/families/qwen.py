@@ -11,7 +11,8 @@ from hwsim.model.reader import Reader
 def fields(config: Reader) -> dict[str, Any]:
     """Half of ``intermediate_size`` is the inner width."""
     width = config.count("intermediate_size") // 2 or 1
-    attention = config.attention(qkv_bias=True, head_dim=config.get("kv_channels"))
+    head = config.hidden // config.count("num_attention_heads") or 1
+    attention = config.attention(qkv_bias=True, head_dim=config.count("kv_channels", head))
     return config.plain(attention, Dense(width), positions=config.count("seq_length", 8192))
 
 

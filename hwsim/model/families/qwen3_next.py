@@ -24,7 +24,7 @@ def fields(config: Reader) -> dict[str, Any]:
     mixers = [full if kind == "full_attention" else linear for kind in config.layer_types(every, other="linear")]
 
     moe = config.moe(shared_intermediate_size=config.count("shared_expert_intermediate_size"), shared_gate=True)
-    step, dense = config.count("decoder_sparse_step", 1), set(config.get("mlp_only_layers") or ())
+    step, dense = config.count("decoder_sparse_step", 1), config.indices("mlp_only_layers")
     blocks = [
         Block(mixer, moe if i not in dense and (i + 1) % step == 0 else config.dense())
         for i, mixer in enumerate(mixers)

@@ -18,7 +18,7 @@ def fields(config: Reader) -> dict[str, Any]:
         config.count("num_sparse_decoder_layers", 3, least=0),
     )
     layers = config.count("num_layers"), config.count("num_decoder_layers", config.count("num_layers"))
-    steps = [count // some if some else count for count, some in zip(layers, sparse, strict=True)]
+    steps = [max(1, count // some) if some else count for count, some in zip(layers, sparse, strict=True)]
     dense = config.dense(gated=False)
     moe = Moe(config.count("num_experts"), 1, dense.intermediate_size, gated=False)
 
