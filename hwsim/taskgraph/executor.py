@@ -160,7 +160,9 @@ class Executor:
         blocks = self.blocks
         while True:
             while blocks and not blocks[0].left:
-                blocks.popleft()
+                done = blocks.popleft()
+                if done is not self.block:
+                    done.tasks = []  # tasks know their block: without this only a search for cycles would free them
             segment = self.segment
             if segment is None or self.position >= segment.count:
                 segment = self.segment = next(self.program, None)
@@ -176,6 +178,8 @@ class Executor:
                 self.folding.look(segment)
                 if self.position >= segment.count:
                     continue
+            if not self.block.left:
+                self.block.tasks = []
             self.block = block = Block(segment, self.position)
             self.position += 1
             blocks.append(block)

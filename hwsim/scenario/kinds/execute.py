@@ -78,6 +78,7 @@ class NeuronClusters(Pattern):
     npu_share: Share | None = None
     bundle: Literal["none", "gate_up_down"] = "none"
     cache: Flag = True
+    random_rate: Bandwidth | None = None
     pipeline: Flag = True
     offloaded: Share = 0.5
     memory_efficiency: Share = 1.0

@@ -12,7 +12,7 @@ Simplification: hits and active neurons are mean shares; a layer has ``CLUSTERS`
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 from hwsim.taskgraph.executor import Executor
@@ -131,7 +131,8 @@ class _Decode:
             size = missed * (min(whole, BLOCK) + second * TOGETHER)
         else:
             size = missed * sizes.matrices * BLOCK * ceil(row / BLOCK)
-        return site.copy("neuron reads", "flash", "dram", size, io_size=BLOCK, queue_depth=1)
+        rate = pattern.job.get("random_rate", inf)  # of a range of addresses that is not small
+        return site.copy("neuron reads", "flash", "dram", size, io_size=BLOCK, queue_depth=1, rate=rate)
 
     def layer(self, executor: Executor, index: int) -> None:
         attention = executor.task("attention", self.cpu, self.attention)

@@ -24,7 +24,9 @@ STREAMS += ("store_hidden",)
 # PyTorch on a CPU converts half-precision keys and values first: 2 bytes read, 4 written, 4 read for every 2 of cache.
 CONVERTED = 5.0
 GROUPED = 4.5 / 16  # 4 bits and a scale and minimum per group of 64, over 16 bits
-EXPANDED = 4.0  # bytes written and read again for each element that is expanded to 16 bits
+EXPANDED = (
+    11.0  # bytes moved besides for each element expanded to 16 bits: unpack, scale and add are kernels of their own
+)
 STAGING = 8e9  # bytes/s that one core copies (own knowledge, not checked)
 GPU, CPU = "gpu0", "dram"
 
