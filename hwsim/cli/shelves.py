@@ -34,6 +34,7 @@ def shelves() -> dict[str, Shelf]:
         "models": Shelf("models by Hugging Face id", _models, _model),
         "engines": Shelf("engine profiles for serve.engine", _engines, _reader(_catalogue("hwsim.serving.engines"))),
         "presets": Shelf("names for lengths of kind preset, fitted to real traces", _presets, _preset),
+        "clients": Shelf("names for workload.clients.preset, fitted to production services", _clients, _client),
         "traces": Shelf("request traces in the folders of HWSIM_DATA", _traces, trace_statistics),
         "arrivals": _parts("hwsim.workload.arrivals", "arrivals", "kinds for workload.arrivals"),
         "lengths": _parts("hwsim.workload.lengths", "lengths", "kinds for input_tokens and output_tokens"),
@@ -168,6 +169,14 @@ def _preset(name: str) -> str:
     return _catalogue("hwsim.workload.presets")()[name.rpartition("-")[0]].read_text(encoding="utf-8").rstrip()
 
 
+def _clients() -> dict[str, str]:
+    return {name: _source(path) for name, path in _catalogue("hwsim.workload.presets.clients")().items()}
+
+
+def _client(name: str) -> str:
+    return _catalogue("hwsim.workload.presets.clients")()[name].read_text(encoding="utf-8").rstrip()
+
+
 def _source(path: Path) -> str:
     lines = path.read_text(encoding="utf-8").splitlines()
     return next((line.removeprefix("source:").strip() for line in lines if line.startswith("source:")), "")
@@ -187,18 +196,16 @@ def _traces() -> dict[str, str]:
 
 
 def trace_statistics(name: str) -> str:
-    """The statistics of a trace, by name or as a file."""
-    import yaml
+    """The statistics of a trace, by name or as a file, as a table."""
+    from hwsim.cli.trace_table import lines
 
+    return "\n".join(lines(trace_facts(name)))
+
+
+def trace_facts(name: str) -> dict[str, Any]:
+    """The statistics of a trace, by name or as a file."""
     from hwsim.workload.trace import Trace, locate
 
     path = Path(name) if Path(name).is_file() else locate(name, Path.cwd())
     trace = Trace(path)
-    facts = {"trace": str(path), "format": trace.format, **trace.statistics()}
-    return yaml.safe_dump(_rounded(facts), sort_keys=False).rstrip()
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _rounded(item) for key, item in value.items()}
-    return float(f"{value:.6g}") if isinstance(value, float) else value
+    return {"trace": str(path), "format": trace.format, **trace.statistics()}

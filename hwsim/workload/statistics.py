@@ -88,12 +88,20 @@ def rank_correlation(one: np.ndarray, two: np.ndarray) -> float | None:
 
 
 def _prefix_hits(parts: list[Requests], prompt_tokens: int) -> dict[str, float]:
-    """A hit is an id seen before at the end of the same ids; its tokens are those of its block within the prompt."""
+    blocks = sum(len(ids) for part in parts for ids in part.prefix_ids or ())
+    if not blocks:
+        return {}
+    found = [hits for part in parts_hit(parts) for hits in part]
+    return {"prefix_hit_ratio": sum(found) / blocks, "prefix_hit_tokens": sum(hit_tokens(parts)) / prompt_tokens}
+
+
+def parts_hit(parts: list[Requests]) -> list[list[int]]:
+    """Of each part, how many prefix ids of each request were seen before, each at the end of the same ids."""
     seen: set[int] = set()
-    blocks = hits = tokens = 0
+    out: list[list[int]] = []
     for part in parts:
-        prompts = part.input_tokens.tolist()
-        for place, ids in enumerate(part.prefix_ids or ()):
+        out.append([])
+        for ids in part.prefix_ids if part.prefix_ids is not None else [()] * len(part):
             chain = found = 0
             for key in ids:
                 chain = hash((chain, key))
@@ -101,7 +109,14 @@ def _prefix_hits(parts: list[Requests], prompt_tokens: int) -> dict[str, float]:
                     found += 1
                 else:
                     seen.add(chain)
-            blocks += len(ids)
-            hits += found
-            tokens += min(found * part.prefix_block, prompts[place])
-    return {"prefix_hit_ratio": hits / blocks, "prefix_hit_tokens": tokens / prompt_tokens} if blocks else {}
+            out[-1].append(found)
+    return out
+
+
+def hit_tokens(parts: list[Requests]) -> list[int]:
+    """Prompt tokens of each request that a prefix cache without bounds would hold; a block ends with the prompt."""
+    return [
+        min(hits * part.prefix_block, prompt)
+        for part, found in zip(parts, parts_hit(parts), strict=True)
+        for hits, prompt in zip(found, part.input_tokens.tolist(), strict=True)
+    ]

@@ -4,58 +4,71 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from hwsim.cli.options import one_of
 from hwsim.errors import ScenarioError
+from hwsim.part import Parts
 
-_SCENARIO = """\
-# hwsim run {file}          simulate it           hwsim check {file}   does it fit, and what is possible at best
-# hwsim show models         what can stand below  hwsim schema > hwsim.json   completion in your editor
-hwsim: 1                                    # version of the language
-name: {name}
-
-model: meta-llama/Llama-3.1-8B              # or {{like: …, dtype: fp8, kv_cache_dtype: fp8}}, or a path to config.json
-
-system:
-  node: dgx-h100                            # or {{like: dgx-h100, gpu: {{count: 4}}}}: the same machine, changed
-  nodes: 1
-
-serve:                                      # names as in vLLM; what is left out comes from the engine's profile
-  engine: vllm-0.33
-  tensor_parallel_size: 1
-  replicas: 1
-
-workload:                                   # or {{trace: FILE, format: azure, rate_scale: 2}}
-  requests: 1000
-  arrivals: {{kind: poisson, rate: 10 /s}}    # or {{kind: closed, concurrency: 32}}
-  input_tokens: {{kind: lognormal, mean: 1000, p99: 4000, max: 8192}}
-  output_tokens: 256
-
-slo: {{ttft: 2 s, tpot: 50 ms, attainment: 90 %}}   # each request should keep both; 90 % of them must
-"""
+_TAKES = {
+    "fit": ("--fit", ("workload",)),
+    "from_vllm": ("--from-vllm", ("scenario",)),
+    "node": ("--node", ("scenario",)),
+    "like": ("--like", ("device",)),
+    "question": ("--for", ("policy",)),
+}
 
 
 def new(
-    what: Annotated[str, typer.Argument(metavar="WHAT", help="scenario")],
-    name: Annotated[str, typer.Argument(metavar="NAME", help="Its name; the file is NAME.yaml.")],
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="scenario, workload, device or policy")],
+    name: Annotated[str | None, typer.Argument(metavar="NAME", help="Its name.", show_default=False)] = None,
+    fit: Annotated[
+        str | None, typer.Option("--fit", metavar="TRACE", help="workload: resemble this trace (a name or a file).")
+    ] = None,
+    from_vllm: Annotated[
+        str | None, typer.Option("--from-vllm", metavar="COMMAND", help='scenario: from "vllm serve MODEL …".')
+    ] = None,
+    node: Annotated[str | None, typer.Option("-n", "--node", help="scenario: where --from-vllm runs.")] = None,
+    like: Annotated[str | None, typer.Option("--like", metavar="DEVICE", help="device: start from this one.")] = None,
+    question: Annotated[
+        str | None, typer.Option("--for", metavar="QUESTION", help="policy: what it decides (router, …).")
+    ] = None,
 ) -> None:
-    """Write a commented file to start from: hwsim new scenario NAME."""
-    one_of("hwsim new", what, ("scenario",))
-    title = name.removesuffix(".yaml")
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/-]*", title):
+    """Write a commented file to start from: hwsim new scenario|workload|device|policy NAME."""
+    from hwsim.cli.new import Wish
+
+    one_of("hwsim new", what, tuple(Parts("hwsim.cli.new").names()))
+    options = {"fit": fit, "from_vllm": from_vllm, "node": node, "like": like, "question": question}
+    for key, value in options.items():
+        option, takers = _TAKES[key]
+        if value is not None and what not in takers:
+            raise ScenarioError.of(f"is not for a {what}", where=option, expected=f"hwsim new {takers[0]}")
+    if name is None and fit is not None:
+        name = Path(fit).name.partition(".")[0] + "-like"
+    if name is None:
+        raise ScenarioError.of("has no name", where=f"hwsim new {what}", expected=f"hwsim new {what} NAME")
+    title = name.removesuffix(".yaml").removesuffix(".py")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", title) or ".." in title:
         raise ScenarioError.of("is not a name", where="hwsim new", got=repr(name), expected="letters, digits, - and _")
-    path = Path(f"{title}.yaml")
+    module = _module(what)
+    file = module.FILE(question) if callable(module.FILE) else module.FILE
+    path = Path(file.format(name=title))
+    if path.exists():
+        raise ScenarioError.of("there is such a file already", where=str(path), expected="another name")
+    text = module.PART(Wish(path.stem, str(path), **options))
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(_SCENARIO.format(file=path, name=path.stem))
-    except FileExistsError:
-        raise ScenarioError.of("there is such a file already", where=str(path), expected="another name") from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(text)
     except OSError as error:
         raise ScenarioError.of(f"cannot be written: {error.strerror}", where=str(path)) from None
     print(path)
+
+
+def _module(kind: str) -> Any:
+    return Parts("hwsim.cli.new").module(kind)
 
 
 PART = new

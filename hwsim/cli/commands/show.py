@@ -20,7 +20,7 @@ def show(
     parts: PartsFolder = None,
 ) -> None:
     """List names (hwsim show devices) or print what stands behind one (hwsim show H100-SXM)."""
-    from hwsim.cli.shelves import shelves, trace_statistics
+    from hwsim.cli.shelves import shelves, trace_facts, trace_statistics
 
     use_parts(parts)
     known = shelves()
@@ -29,7 +29,10 @@ def show(
     elif what in known:
         _print_lines(known[what].names(), json)
     elif Path(what).is_file():
-        print(trace_statistics(what))
+        if json:
+            print_json(trace_facts(what))
+        else:
+            print(trace_statistics(what))
     else:
         _print_entry(what, json)
 
@@ -45,7 +48,7 @@ def _print_lines(lines: dict[str, str], json: bool) -> None:
 
 def _print_entry(name: str, json: bool) -> None:
     """The entry of that name, from whichever shelf has it."""
-    from hwsim.cli.shelves import shelves
+    from hwsim.cli.shelves import shelves, trace_facts
 
     names: dict[str, str] = {title: title for title in shelves()}
     for title, shelf in shelves().items():
@@ -53,6 +56,9 @@ def _print_entry(name: str, json: bool) -> None:
         folded = {entry.casefold(): entry for entry in found}
         if name.casefold() in folded:
             entry = folded[name.casefold()]
+            if json and title == "traces":
+                print_json(trace_facts(entry))
+                return
             text = shelf.text(entry)
             if json:
                 print_json({"name": entry, "list": title, "text": text})
