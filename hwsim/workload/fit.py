@@ -84,7 +84,10 @@ def _arrivals(ticks: np.ndarray) -> dict[str, Any]:
     # Counts vary by the rate and by chance; chance comes back when arrivals are drawn, so the rates keep the rest.
     kept = (1 - own / total) ** 0.5
     level = float(whole.mean()) / window
-    steps = [_rate(max(level + (rate - level) * kept, 0.0)) for rate in rates[:windows]]
+    steps = [
+        _rate(max(level + (rate - level) * kept, 0.0))
+        for rate in rates[: windows + (span - windows * window > window / 10)]
+    ]
     burst = {} if abs(own - 1) < 0.06 else {"burstiness": _rounded(1 / own, 3)}
     return {"kind": "piecewise", "every": f"{window:g} s", "rates": steps} | burst | end
 

@@ -53,8 +53,7 @@ def new(
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/+-]*", title) or ".." in title:
         raise ScenarioError.of("is not a name", where="hwsim new", got=repr(name), expected="letters, digits, - and _")
     module = _module(what)
-    file = module.FILE(question) if callable(module.FILE) else module.FILE
-    path = Path(file.format(name=title))
+    path = Path(module.FILE.format(name=title, folder=module.folder(question) if what == "policy" else ""))
     if path.exists():
         raise ScenarioError.of("there is such a file already", where=str(path), expected="another name")
     text = module.PART(Wish(path.stem, str(path), **options))

@@ -200,7 +200,7 @@ def _value(read: str, value: str | None, negated: bool) -> Any:
 def _whole(text: str) -> int:
     """vLLM's human-readable numbers: 8k is 8,000 and 8K is 8,192."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kKmMgG]?)", text)
-    if match is None:
+    if match is None or ("." in match[1] and not match[2]):
         raise ValueError("is no whole number; expected 8192, 8k (8,000) or 8K (8,192)")
     return int(float(match[1]) * _UNITS.get(match[2], 1))
 
