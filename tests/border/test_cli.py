@@ -277,8 +277,8 @@ def test_check(fake: FakeRun, capsys: pytest.CaptureFixture[str], monkeypatch: p
         ("presets", "sharegpt-input"),
         ("sharegpt-input", "input_quantiles"),
         ("traces", "tiny"),
-        ("tiny", "requests: 3"),
-        ("data/tiny.csv", "rate_per_s"),
+        ("tiny", "requests  "),
+        ("data/tiny.csv", "requests/s"),
         ("formats", ""),
     ],
 )
