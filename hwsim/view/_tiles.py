@@ -88,5 +88,6 @@ def _bound(summary: Mapping[str, Any]) -> Iterator[Tile]:
         yield Tile(title[0].upper() + title[1:], *_split(share(shares[name])), more)
     bound, found = summary["bound"], summary["tpot_ms"]["p50"]
     if bound.get("tpot_ms") is not None and found:
-        more = f"least TPOT {milliseconds(bound['tpot_ms'])} ({bound_name(str(bound['by']))})"
-        yield Tile("Bound over TPOT p50", *_split(share(bound["tpot_ms"] / found)), more)
+        least = f"{bound_name(str(bound['by']))} allows {plain(1e3 / bound['tpot_ms'])}"
+        more = f"{plain(1e3 / found)} tokens/s per user; {least}"
+        yield Tile("Of what is possible", *_split(share(bound["tpot_ms"] / found)), more)

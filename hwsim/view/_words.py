@@ -41,7 +41,17 @@ def headline(summary: Mapping[str, Any]) -> str:
     text += f" with TTFT p99 {milliseconds(summary['ttft_ms']['p99'])}"
     if summary["tpot_ms"]["p50"] is not None:
         text += f" and TPOT p50 {milliseconds(summary['tpot_ms']['p50'])}"
-    return f"{text}; {bounded(summary)}."
+    return f"{text}; {bounded(summary)}{verdict(summary)}."
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """What a reader must know beside the figures: that it is overloaded, or that the SLO is not kept."""
+    slo, kept = summary.get("slo"), summary.get("slo_attainment")
+    if any(str(warning).startswith("overloaded") for warning in summary["warnings"]):
+        return "; overloaded"
+    if slo and kept is not None and kept < slo["attainment"]:
+        return f"; {share(kept)} of requests keep the SLO"
+    return ""
 
 
 def bounded(summary: Mapping[str, Any]) -> str:

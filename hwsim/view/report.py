@@ -45,11 +45,12 @@ def report_html(
     drawn = list(_drawn(shown))
     body = [
         f'<p class="name">{escape(str(summary["name"]))} · seed {escape(str(summary["seed"]))}</p>',
-        f"<h1>{escape(headline(summary))}</h1>",
+        f"<h1>{_bound_units(headline(summary))}</h1>",
         _warnings(summary["warnings"]),
         '<section class="tiles">' + "".join(map(_tile, tiles(summary))) + "</section>",
         '<section class="grid">' + "".join(_in_order(drawn, _latency_table(summary))) + "</section>",
         _rejections(tables.get("requests")),
+        _glossary(),
         _scenario(resolved_yaml),
         _manifest(summary, manifest),
         _footer(summary, manifest),
@@ -182,6 +183,26 @@ def _scenario(text: str) -> str:
         if text
         else ""
     )
+
+
+GLOSSARY = (
+    ("TTFT", "time to first token: from the arrival of a request to its first output token, waiting included"),
+    ("TPOT", "time per output token of one request after the first: its mean speed while it answers"),
+    ("ITL", "inter-token latency: every single gap between two tokens of an answer; its tail shows stalls"),
+    ("E2E", "end to end: from arrival to the last token"),
+    ("p50, p99", "the value that 50 %, or 99 %, of the requests (or gaps) stay below"),
+    ("SLO", "the limits that each request should keep; goodput counts only requests that keep all of them"),
+    ("KV pool", "memory for keys and values of all tokens in flight; when it is full, requests wait or are pre-empted"),
+    ("HBM-, compute-bound", "the resource that a step would have to be given more of to end sooner"),
+    ("MFU, MBU", "share of the arithmetic peak, or of the memory bandwidth, that was used over the whole time"),
+    ("warm-up and drain", "the start, while the batch fills, and the end, when nothing new arrives"),
+)
+
+
+def _glossary() -> str:
+    """The words of this page, for who has not seen them."""
+    rows = "".join(f'<tr><th>{escape(word)}</th><td class="text">{escape(text)}</td></tr>' for word, text in GLOSSARY)
+    return f'<details class="card"><summary>Words on this page</summary><table>{rows}</table></details>'
 
 
 def _manifest(summary: Mapping[str, Any], manifest: Mapping[str, Any]) -> str:
