@@ -33,6 +33,9 @@ def _or_null(value: dict[str, Any]) -> dict[str, Any]:
 
 def json_schema() -> dict[str, Any]:
     """The schema of a scenario file.  Null is allowed everywhere, because it removes what a file inherits."""
+    from hwsim.scenario.validate import compile_all
+
+    compile_all()
     schema = Spec.model_json_schema(by_alias=True)
     schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
     schema["title"] = f"hwsim scenario, language version {LANGUAGE}"

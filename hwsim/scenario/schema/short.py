@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, ClassVar, get_args, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import core_schema
@@ -83,8 +85,30 @@ class Choice:
         return _models(self.question, self.home)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        choices = {name: handler.generate_schema(model) for name, model in self.models().items()}
+        models = self.models()
+        chosen = [name for name in models if _Asked.names is None or name in _Asked.names] or list(models)[:1]
+        choices = {name: handler.generate_schema(models[name]) for name in chosen}
         return core_schema.tagged_union_schema(choices, discriminator="kind")
+
+
+class _Asked:
+    """The kinds that a schema being compiled needs; None: all, which takes longer than reading a scenario."""
+
+    names: ClassVar[frozenset[str] | None] = None
+
+
+KINDS: set[str] = set()  # the names of all kinds that any choice has
+NUMBERS = frozenset({"constant", "rate"})  # kinds that a bare number may mean
+
+
+@contextmanager
+def only_kinds(names: Iterable[str]) -> Iterator[None]:
+    """While a schema is compiled: leave out every kind that is not among ``names``."""
+    before, _Asked.names = _Asked.names, NUMBERS | frozenset(names)
+    try:
+        yield
+    finally:
+        _Asked.names = before
 
 
 @cache
@@ -94,10 +118,11 @@ def _models(question: str, home: str) -> dict[str, type[Kind]]:
         found[model.model_fields["kind"].annotation.__args__[0]] = model
     parts = Parts(home)
     for name in parts.names() if home else ():
-        if name not in found:
+        if name not in found and parts.mentions(name, "Parameters"):
             parameters = getattr(parts.module(name), "Parameters", None)
             if parameters is not None:
                 found[name] = parameters
+    KINDS.update(found)
     return found
 
 
