@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from hwsim.errors import ScenarioError
 
 if TYPE_CHECKING:
+    from hwsim.scenario.build import Simulation
     from hwsim.scenario.load import Scenario
     from hwsim.scenario.result import Result
 
@@ -25,12 +26,14 @@ def run(
     window: tuple[float, float] | None = None,
     single_step: bool = False,
     progress: Callable[[float, str], None] | None = None,
+    adjust: Callable[[Simulation], None] | None = None,
 ) -> Result:
     """Simulate ``scenario`` and return its :class:`Result`.
 
     ``record``: ``off`` keeps the summary only, ``requests`` also every request and stretch, ``full`` also who was
     scheduled in each step of ``window`` (seconds).  ``single_step`` takes every engine step alone: slower, equal.
-    ``progress(share, text)`` is called now and then.  Raises ``ScenarioError`` or ``FitError``.
+    ``progress(share, text)`` is called now and then; ``adjust`` may change what was built before the clock starts, as a
+    study of uncertainty does with prices.  Raises ``ScenarioError`` or ``FitError``.
     """
     if record not in RECORDS:
         raise ScenarioError.of("unknown record", got=record, expected="one of " + ", ".join(RECORDS))
@@ -49,6 +52,8 @@ def run(
 
     started, cpu = time.perf_counter(), time.process_time()
     simulation = build(scenario, seed=seed, full=record == "full", single_step=single_step, progress=progress)
+    if adjust is not None:
+        adjust(simulation)
     simulation.run()
     simulated = time.process_time() - cpu
     tables = run_tables(simulation, window if window is not None else (0.0, 60.0))

@@ -33,7 +33,6 @@ class Row:
     rank: str = ""
     low: float | None = None
     high: float | None = None
-    spread: tuple[float, float] | None = None
 
     @property
     def error(self) -> float | None:

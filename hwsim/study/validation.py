@@ -12,6 +12,7 @@ from hwsim.errors import ScenarioError, nearest
 from hwsim.part import Parts
 from hwsim.study.page import Page, number, percent
 from hwsim.study.rows import Row, covered, errors_of, grouped, ordered
+from hwsim.study.spread import with_interval
 
 SUITES = Parts("hwsim.study.suites")
 Progress = Callable[[float, str], None]
@@ -121,7 +122,7 @@ def validate(
                 progress((at + share) / len(chosen), f"{title}: {text}")
 
         run = suite.run if hasattr(suite, "run") else suite
-        rows = [row if isinstance(row, Row) else Row(**row) for row in _called(run, data, tell)]
+        rows = [with_interval(row if isinstance(row, Row) else Row(**row)) for row in _called(run, data, tell)]
         result = Validated(
             name,
             getattr(suite, "title", name),
