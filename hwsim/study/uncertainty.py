@@ -68,8 +68,6 @@ class ScaledPricer:
             demands=price.demands,
             source=price.source,
             window_slopes=tuple(round(each * factor("hbm")) for each in price.window_slopes),
-            passage=round(price.passage * factor("nvlink")),
-            passage_slope=round(price.passage_slope * factor("nvlink")),
         )
 
 
