@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Callable
 from typing import NamedTuple
 
 FAR = 1 << 62
-STEP = 1.05  # the largest ratio of neighbouring knots
+NARROW = 1.05  # knots of a bent law are at most 5 % apart
+TOLERANCE = 1e-3  # and further where a straight line is that close to the law
+FIRST = 32  # tokens of the first piece
 
 
 class Line(NamedTuple):
@@ -19,31 +20,27 @@ class Line(NamedTuple):
     limit: int = FAR
 
 
-def _knots() -> list[int]:
-    """Summed contexts 0, 1, 2, ... then at most 5 % apart, far beyond any batch."""
-    found = [0, 1]
-    while found[-1] < 1 << 50:
-        found.append(max(found[-1] + 1, int(found[-1] * STEP)))
-    return found
+def chord(seconds: Callable[[float], float], context: int) -> Line:
+    """The piece at ``context`` of the interpolant of ``seconds``: which piece depends on the law and nothing else.
 
-
-KNOTS = _knots()
-
-
-def chord(seconds: Callable[[float], float], context: int, straight: float) -> Line:
-    """The piece at ``context`` of the interpolant of ``seconds``.
-
-    Up to ``straight`` tokens the knots are at most 5 % apart; above it the law is affine and one piece holds.
+    An octave of contexts is one piece if the law is straight there, else it is halved where ``context`` lies until it
+    is, or until its ends are 5 % apart.
     """
-    context = max(context, 0)
-    index = bisect_right(KNOTS, context) - 1
-    low = KNOTS[index]
-    if low >= straight:
-        low = next(knot for knot in KNOTS[bisect_right(KNOTS, max(straight - 1, 0)) :])
-        base = seconds(low)
-        slope = (seconds(2 * low + 2) - base) / (low + 2)
-        return Line(base - slope * low, slope, low, FAR)
-    high = KNOTS[index + 1]
-    base = seconds(low)
-    slope = (seconds(high) - base) / (high - low)
-    return Line(base - slope * low, slope, low, high if high < FAR else FAR)
+    if context < FIRST:
+        low, high = 0, FIRST
+    else:
+        low = 1 << (context.bit_length() - 1)
+        high = 2 * low
+    left, right = seconds(low), seconds(high)
+    while high > NARROW * low and high - low > 1:
+        middle = (low + high) // 2
+        found = seconds(middle)
+        straight = left + (right - left) * (middle - low) / (high - low)
+        if abs(straight - found) <= TOLERANCE * found:
+            break
+        if context < middle:
+            high, right = middle, found
+        else:
+            low, left = middle, found
+    slope = (right - left) / (high - low)
+    return Line(left - slope * low, slope, low, high - 1)

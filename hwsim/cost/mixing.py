@@ -152,8 +152,8 @@ class Mixing:
         size = mixer.kv_elements(self.ranks) * self.kv * self.ranks
 
         def decode(rows: int, context: int) -> Decode:
-            if index >= 0:
-                context = min(context, rows * self.windows[index])
+            if index >= 0:  # one piece for all sums: that of rows which fill their window
+                context = rows * self.windows[index]
             line = self.efficiency.decode.line(rows, context, heads, kv, int(width), self.kv)
             rise = Rise(line.per_token, 0.0, flop, size)
             if index >= 0:
@@ -188,8 +188,8 @@ class Mixing:
         index_size, index_flop = mixer.index_elements() * self.kv, float(mixer.index_flop())
 
         def decode(rows: int, context: int) -> Decode:
-            if index >= 0:
-                context = min(context, rows * self.windows[index])
+            if index >= 0:  # one piece for all sums: that of rows which fill their window
+                context = rows * self.windows[index]
             latent, rope = mixer.kv_lora_rank, mixer.qk_rope_head_dim
             line = law.line(rows, context, heads, latent, rope, self.peak, self.kv)
             rise = self._rise(line.per_token, tensor, flop, size)

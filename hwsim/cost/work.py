@@ -153,8 +153,6 @@ class PassWork:
         work.add(body, gemm.times, launch)
         work.flop += 2.0 * tokens * gemm.n * gemm.k * gemm.times
         work.hbm_bytes += (weights + activation * tokens * (gemm.n + gemm.k)) * gemm.times
-        if dtype in ("fp8", "int8", "fp4"):  # a kernel before it rounds the activations
-            self.stream(work, tokens * gemm.k * (activation + 1), gemm.times, launch)
 
     def _experts(self, work: Work, experts: Experts, tokens: int, launch: float) -> None:
         """Routed experts of the busiest rank; all ranks' tokens meet where experts are shared between them."""

@@ -30,6 +30,7 @@ class Validated:
     seconds: float = 0.0
     sensitivity: list[tuple[str, list[Row]]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    scores: list[dict[str, Any]] = field(default_factory=list)  # of a suite that scores whole tables itself
 
     @property
     def simulated(self) -> list[Row]:
@@ -65,6 +66,7 @@ class Validated:
                 for title, some in self.sensitivity
             },
             "remarks": self.remarks,
+            "scores": self.scores,
             "rows": [row.to_json() for row in self.rows],
         }
 
@@ -122,7 +124,9 @@ def validate(
                 progress((at + share) / len(chosen), f"{title}: {text}")
 
         run = suite.run if hasattr(suite, "run") else suite
-        rows = [with_interval(row if isinstance(row, Row) else Row(**row)) for row in _called(run, data, tell)]
+        found = _called(run, data, tell)
+        scores = found if hasattr(suite, "cells") else []
+        rows = [] if scores else [with_interval(row if isinstance(row, Row) else Row(**row)) for row in found]
         result = Validated(
             name,
             getattr(suite, "title", name),
@@ -134,6 +138,7 @@ def validate(
             result.sensitivity = suite.sensitivity(data)
         if hasattr(suite, "remarks"):
             result.remarks = list(suite.remarks(rows))
+        result.scores = scores
         result.seconds = time.perf_counter() - start
         results.append(result)
     return results
@@ -167,7 +172,7 @@ def summary_rows(results: Sequence[Validated]) -> list[tuple[str, ...]]:
                     f"{inside / known * 100:.0f} %" if known else "",
                 )
             )
-        if not result.simulated:
+        if not result.simulated and not result.scores:
             rows.append((result.name, "", "0", "", "", "", "", ""))
     return rows
 
@@ -201,7 +206,10 @@ def page(results: Sequence[Validated], command: str) -> Page:
     for result in results:
         made.heading(f"{result.name}: {result.title}")
         count = sum(result.skipped.values())
-        text = f"{len(result.simulated):,} of {len(result.rows):,} rows simulated in {result.seconds:.0f} s."
+        if result.scores:
+            count, text = 0, f"{sum(row['n'] for row in result.scores):,} rows scored in {result.seconds:.0f} s."
+        else:
+            text = f"{len(result.simulated):,} of {len(result.rows):,} rows simulated in {result.seconds:.0f} s."
         made.text(
             " ".join(
                 part
@@ -215,6 +223,10 @@ def page(results: Sequence[Validated], command: str) -> Page:
         )
         for remark in result.remarks:
             made.text(remark)
+        if result.scores:
+            head, *cells = SUITES.get(result.name).cells(result.scores)
+            made.table(head, cells, numbers=range(3, 7))
+            continue
         made.table(GROUPS, group_rows(result), numbers=range(2, 6))
         if result.sensitivity:
             made.text("Sensitivity to what is assumed of the client, on a sample of the points:")
@@ -264,6 +276,8 @@ def lines(results: Sequence[Validated], *, groups: bool = False) -> list[str]:
         if result.peers and result.simulated:
             out.append(f"{result.name}: peers: {result.peers}")
         out += [f"{result.name}: {remark}" for remark in result.remarks]
+        if result.scores:
+            out += ["", *_columns(SUITES.get(result.name).cells(result.scores), set(range(3, 7)))]
         if result.skipped:
             total = sum(result.skipped.values())
             first = ", ".join(f"{reason} ({count})" for reason, count in list(result.skipped.items())[:6])

@@ -107,7 +107,8 @@ def test_windows_read_less_than_full_attention() -> None:
     inside = pricer("google/gemma-3-27b-it", device="H200-SXM", max_model_len=1024)
     assert inside.windows == ()
     short = inside.price(decode(rows), rows * 500)
-    assert short.slope == pytest.approx(price.slope + price.window_slopes[0], abs=4)
+    # other pieces of the law: shorter contexts keep fewer bytes in flight
+    assert short.slope == pytest.approx(price.slope + price.window_slopes[0], rel=0.15)
     mistral = pricer("mistralai/Mistral-7B-v0.1", max_model_len=4096)
     assert mistral.windows == ()
 
@@ -167,6 +168,6 @@ def test_a_step_is_a_round_through_the_stages(name: str) -> None:
 
 
 def test_laws_of_other_devices_are_named() -> None:
-    prices = pricer("deepseek-ai/DeepSeek-V2-Lite", device="A100-SXM-80GB")
-    assert "mla of H100" in prices.source and "moe of H100" in prices.source
+    prices = pricer("deepseek-ai/DeepSeek-V2-Lite", device="H100-SXM")
+    assert "moe of L40S" in prices.source and "mla" not in prices.source
     assert ";" not in pricer("meta-llama/Llama-3.1-8B").source

@@ -1,25 +1,59 @@
-"""``hwsim calibrate``: a device's catalogue file from what measuring tools printed."""
+"""``hwsim calibrate``: cost laws from measured kernels, a device from measuring tools, or this machine."""
 
 from __future__ import annotations
 
+import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from hwsim.cli.options import Json, print_json
 from hwsim.errors import ScenarioError
 
 
 def calibrate(
+    data: Annotated[
+        Path | None,
+        typer.Argument(metavar="DATA", help="A table GPU_OP_SOFTWARE-VERSION.csv.gz or a folder.", show_default=False),
+    ] = None,
     measured: Annotated[
-        Path,
+        Path | None,
         typer.Option("--from", metavar="FILE", help="Output of fio (JSON), mlc, nvbandwidth (JSON) or nccl-tests."),
-    ],
-    out: Annotated[Path, typer.Option("-o", "--out", metavar="FILE", help="The file to write.")] = Path("device.yaml"),
-    like: Annotated[str | None, typer.Option(help="The product whose other figures the device keeps.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the device; otherwise that of the file.")] = None,
+    ] = None,
+    local: Annotated[bool, typer.Option("--local", help="Measure this machine.")] = False,
+    out: Annotated[
+        Path | None, typer.Option("-o", "--out", metavar="PATH", help="The file (or, for DATA, folder) to write.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option("--device", metavar="PRODUCT", help="DATA: the device (default: from file names).")
+    ] = None,
+    stack: Annotated[str, typer.Option("--stack", help="DATA: the software stack; its tables come first.")] = "vllm",
+    source: Annotated[str, typer.Option("--source", help="DATA: where the tables are from, for the file.")] = "",
+    like: Annotated[str | None, typer.Option(help="--from: the product whose other figures the device keeps.")] = None,
+    name: Annotated[str | None, typer.Option(help="--from: name of the device; otherwise that of the file.")] = None,
+    full: Annotated[bool, typer.Option("--full", help="--local: more sizes and longer runs.")] = False,
+    folder: Annotated[
+        Path | None, typer.Option("--disk", metavar="DIR", help="--local: where to measure the disk (here).")
+    ] = None,
+    json: Json = False,
 ) -> int:
-    """Write the figures and curves of one device as a catalogue file, every number with the measurement as source."""
+    """Fit cost laws to measured kernels in DATA, or write a device's file from FILE or from this machine."""
+    if (data is not None) + (measured is not None) + local != 1:
+        raise ScenarioError.of(
+            "takes one source of figures", where="hwsim calibrate", expected="DATA, --from FILE or --local"
+        )
+    if local:
+        return _local(out, folder, full, json)
+    if measured is not None:
+        return _tool(measured, out or Path("device.yaml"), like, name)
+    assert data is not None
+    return _tables(data, device, stack, out, source, json)
+
+
+def _tool(measured: Path, out: Path, like: str | None, name: str | None) -> int:
+    """Figures and curves of one device as a catalogue file, every number with the measurement as source."""
     from hwsim.study.calibrate.measured import device_yaml, read
 
     found = read(measured)
@@ -32,6 +66,51 @@ def calibrate(
         f"{key} at {len(points)} points" for key, points in found.points.items()
     ]
     print(f"{out}: {found.kind} {called}, {', '.join(what)}")
+    return 0
+
+
+def _local(out: Path | None, folder: Path | None, full: bool, json: bool) -> int:
+    from hwsim.cli.progress import progress_bar
+    from hwsim.study.calibrate.local.machine import document, measure
+    from hwsim.study.calibrate.write import write
+
+    with progress_bar("measure") as bar:
+        found = measure(folder or Path("."), quick=not full, progress=bar or (lambda share, text: None))
+    if json:
+        print_json(found.to_json())
+    elif out is None:
+        print(document(found), end="")
+    if out is not None:
+        write(out, document(found))
+        print(f"written {out}", file=sys.stderr)
+    return 0
+
+
+def _tables(data: Path, device: str | None, stack: str, out: Path | None, source: str, json: bool) -> int:
+    from hwsim.cli.progress import progress_bar
+    from hwsim.hardware.find import find_device
+    from hwsim.study.calibrate.folder import calibrate_folder
+
+    chosen = find_device(device, "gpu", where="--device") if device is not None else None
+    with progress_bar("calibrate") as bar:
+        results = calibrate_folder(
+            data, device=chosen, stack=stack, out=out, source=source, progress=bar or (lambda share, text: None)
+        )
+    lines = [line for result in results for line in result.lines]
+    if json:
+        print_json(
+            [{**asdict(line), "families": line.families._asdict(), "rows": line.rows._asdict()} for line in lines]
+        )
+    else:
+        print(f"{'device':16}{'law':40}{'case':15}{'families left out':>30}{'random rows':>26}")
+        print(f"{'':71}{'n':>9}{'median':>7}{'p90':>7}{'bias':>7}{'n':>8}{'median':>9}{'p90':>9}")
+        for line in lines:
+            one, two = line.families, line.rows
+            left = f"{one.n:>9}{one.median:>7.1%}{one.p90:>7.1%}{one.bias:>+7.1%}" if one.n else f"{'none':>9}{'':21}"
+            right = f"{two.n:>8}{two.median:>9.1%}{two.p90:>9.1%}"
+            print(f"{line.device:16}{line.law:40}{line.case:15}{left}{right}")
+    for result in results:
+        print(f"written {result.path}", file=sys.stderr)
     return 0
 
 

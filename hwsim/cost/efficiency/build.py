@@ -3,21 +3,60 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import fields
+from typing import Any, TypeVar
 
-from hwsim.cost.collective import Algorithm, CollectiveLaw
-from hwsim.cost.decode import DecodeLaw
+from hwsim.cost.collective import CollectiveLaw, Stretch
+from hwsim.cost.decode import DecodeKernel, DecodeLaw
 from hwsim.cost.efficiency.relatives import Accelerator
-from hwsim.cost.gemm import GemmLaw
+from hwsim.cost.gemm import GemmKernel, GemmLaw
 from hwsim.cost.launch import LaunchLaw
-from hwsim.cost.mla import MlaLaw
-from hwsim.cost.moe import MoeLaw
-from hwsim.cost.prefill import PrefillLaw
+from hwsim.cost.mla import MlaDecodeKernel, MlaLaw, MlaPrefillKernel
+from hwsim.cost.moe import MoeKernel, MoeLaw
+from hwsim.cost.prefill import PrefillKernel, PrefillLaw
 from hwsim.cost.scan import ScanLaw
 from hwsim.cost.stream import StreamLaw
 from hwsim.units import parse
 
 Section = Mapping[str, Any]
+Kernel = TypeVar("Kernel")
+
+L2_UNKNOWN = 40e6  # bytes taken for a device whose cache nobody gave
+GRAPH_LAUNCH = 1.3e-6  # what laws of products leave out: the launch of a kernel in a graph
+
+
+def kernel(kind: type[Kernel], part: Section, device: Accelerator) -> Kernel:
+    """A law of ``kind`` with the coefficients of ``part``, applied to the device."""
+    own = {
+        "sms": device.sms,
+        "bandwidth": device.hbm_bandwidth,
+        "l2": device.get("l2.capacity", L2_UNKNOWN),
+        "launch": GRAPH_LAUNCH,
+    }
+    given: dict[str, Any] = {}
+    for each in fields(kind):  # pyright: ignore[reportArgumentType]
+        unit = each.metadata.get("unit")
+        if unit is None:
+            given[each.name] = own[each.name]
+        elif each.name in part["coefficients"]:
+            value = part["coefficients"][each.name]
+            given[each.name] = _count(value) if unit == "count" else float(parse(value, unit))
+        elif each.metadata["optional"]:
+            given[each.name] = each.metadata["start"]
+        else:
+            raise KeyError(each.name)
+    return kind(**given)
+
+
+def kernels(kind: type[Kernel], section: Section, device: Accelerator) -> dict[str, Kernel]:
+    """Laws by number format."""
+    return {name: kernel(kind, part, device) for name, part in section.items()}
+
+
+def _count(value: object) -> float:
+    """A plain number; a factor may be written in percent."""
+    text = str(value).strip()
+    return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
 
 
 def _seconds(text: object) -> float:
@@ -30,67 +69,6 @@ def _share(text: object) -> float:
 
 def _launch(section: Section, device: Accelerator) -> LaunchLaw:
     return LaunchLaw(*(_seconds(section[key]) for key in ("graph", "eager", "host")))
-
-
-def _gemm(section: Section, device: Accelerator) -> GemmLaw:
-    return GemmLaw(
-        sms=device.sms,
-        bandwidth=device.hbm_bandwidth,
-        memory_efficiency=_share(section["memory"]),
-        ramp=_seconds(section["ramp"]),
-        tile_half=float(section["tile_half"]),
-        depth=float(section["depth"]),
-        exponent=float(section["exponent"]),
-        compute={dtype: _share(share) for dtype, share in section["compute"].items()},
-    )
-
-
-def _decode(section: Section, device: Accelerator) -> DecodeLaw:
-    return DecodeLaw(
-        bandwidth=device.hbm_bandwidth,
-        efficiency=_share(section["memory"]),
-        half=float(section["half"]),
-        floor=_seconds(section["floor"]),
-        base=_seconds(section["base"]),
-        per_item=_seconds(section["per_item"]),
-    )
-
-
-def _prefill(section: Section, device: Accelerator) -> PrefillLaw:
-    return PrefillLaw(
-        bandwidth=device.hbm_bandwidth,
-        efficiency=_share(section["compute"]),
-        memory_efficiency=_share(section["memory"]),
-        extra=float(section["extra"]),
-        floor=_seconds(section["floor"]),
-        exponent=float(section["exponent"]),
-    )
-
-
-def _mla(section: Section, device: Accelerator) -> MlaLaw:
-    return MlaLaw(
-        bandwidth=device.hbm_bandwidth,
-        decode_memory=_share(section["decode_memory"]),
-        decode_compute=_share(section["decode_compute"]),
-        decode_floor=_seconds(section["decode_floor"]),
-        per_row=_seconds(section["per_row"]),
-        prefill_compute=_share(section["prefill_compute"]),
-        prefill_memory=_share(section["prefill_memory"]),
-        prefill_floor=_seconds(section["prefill_floor"]),
-        extra=float(section["extra"]),
-        exponent=float(section["exponent"]),
-    )
-
-
-def _moe(section: Section, device: Accelerator) -> MoeLaw:
-    return MoeLaw(
-        bandwidth=device.hbm_bandwidth,
-        compute_efficiency=_share(section["compute"]),
-        memory_efficiency=_share(section["memory"]),
-        block=float(section["block"]),
-        fixed=_seconds(section["fixed"]),
-        exponent=float(section["exponent"]),
-    )
 
 
 def _scan(section: Section, device: Accelerator) -> ScanLaw:
@@ -107,33 +85,51 @@ def _stream(section: Section, device: Accelerator) -> StreamLaw:
     return StreamLaw(device.hbm_bandwidth, _share(section["memory"]), _seconds(section["ramp"]))
 
 
-def _collective(section: Section, device: Accelerator) -> CollectiveLaw:
-    """Algorithms by group size; bandwidths scale with the device's own link."""
-    scale = device.link_bandwidth / parse(section["link"], "bytes/s")
-    custom = float(parse(section["most_custom"], "bytes"))
-    found: dict[int, tuple[Algorithm, ...]] = {}
-    if not device.link_bandwidth:
-        return CollectiveLaw(found)
-    for ranks in (key for key in section if isinstance(key, int)):
-        ring = 2 * (ranks - 1) / ranks
-        factors = {"one_shot": (ranks - 1, custom), "two_shot": (ring, custom), "ring": (ring, float("inf"))}
-        found[ranks] = tuple(
-            Algorithm(_seconds(row["alpha"]), parse(row["bandwidth"], "bytes/s") * scale, *factors[kind])
-            for kind, rows in section[ranks].items()
+def link(device: Accelerator) -> float:
+    """Bytes/s per direction between devices of a node: their own link, else PCIe."""
+    return device.link_bandwidth or device.get("pcie.bandwidth", 0.0) or 0.0
+
+
+def curves(part: Section, device: Accelerator) -> dict[int, tuple[Stretch, ...]]:
+    """Stretches by group size; bandwidths scale with the device's own link."""
+    scale = link(device) / parse(part["link"], "bytes/s")
+    return {
+        ranks: tuple(
+            Stretch(
+                float(parse(row["most"], "bytes")) if "most" in row else float("inf"),
+                _seconds(row["alpha"]),
+                parse(row["bandwidth"], "bytes/s") * scale,
+            )
             for row in rows
         )
-    return CollectiveLaw(found)
+        for ranks, rows in part["coefficients"].items()
+    }
 
 
-# Section of the file: the law's name in an Efficiency, and what builds it.
+def _collective(section: Section, device: Accelerator) -> CollectiveLaw:
+    if not link(device):
+        return CollectiveLaw({})
+    found = {name: curves(part, device) for name, part in section.items()}
+    borrowed = section.get("all_reduce", {}).get("status") == "BORROWED"
+    return CollectiveLaw(found, borrowed)
+
+
+# Section of the file: the law's name in an Efficiency, what builds it, and whether it has parts by format.
 BUILDERS: dict[str, tuple[str, Callable[[Section, Accelerator], Any]]] = {
     "launch": ("launch", _launch),
-    "gemm": ("gemm", _gemm),
-    "attention_decode": ("decode", _decode),
-    "attention_prefill": ("prefill", _prefill),
-    "mla": ("mla", _mla),
-    "moe": ("moe", _moe),
-    "scan": ("scan", _scan),
     "stream": ("stream", _stream),
-    "all_reduce": ("collective", _collective),
+    "scan": ("scan", _scan),
+    "gemm": ("gemm", lambda section, device: GemmLaw(kernels(GemmKernel, section, device))),
+    "attention_decode": ("decode", lambda section, device: DecodeLaw(kernels(DecodeKernel, section, device))),
+    "attention_prefill": ("prefill", lambda section, device: PrefillLaw(kernels(PrefillKernel, section, device))),
+    "mla": (
+        "mla",
+        lambda section, device: MlaLaw(
+            {k.removeprefix("decode_"): kernel(MlaDecodeKernel, v, device) for k, v in section.items() if "dec" in k},
+            {k.removeprefix("prefill_"): kernel(MlaPrefillKernel, v, device) for k, v in section.items() if "pre" in k},
+        ),
+    ),
+    "moe": ("moe", lambda section, device: MoeLaw(kernels(MoeKernel, section, device))),
+    "collective": ("collective", _collective),
 }
+PLAIN = ("launch", "stream", "scan")  # sections without parts

@@ -10,8 +10,8 @@ from typing import Any
 
 from hwsim.cost.collective import CollectiveLaw
 from hwsim.cost.decode import DecodeLaw
-from hwsim.cost.efficiency.build import BUILDERS
-from hwsim.cost.efficiency.relatives import Accelerator, distance
+from hwsim.cost.efficiency.build import BUILDERS, PLAIN
+from hwsim.cost.efficiency.relatives import SOFTWARE_YEARS, Accelerator, distance
 from hwsim.cost.gemm import GemmLaw
 from hwsim.cost.launch import LaunchLaw
 from hwsim.cost.mla import MlaLaw
@@ -25,6 +25,7 @@ __all__ = ["Accelerator", "Efficiency", "find", "names", "read"]
 
 FOLDER = Path(__file__).parent
 SECTIONS = tuple(BUILDERS)
+BORROWED_SPREAD = 2.0  # how much wider errors are on a device that was not measured
 STATUSES = ("SEEN", "FIT", "BORROWED", "MEMORY")
 
 
@@ -33,13 +34,16 @@ class Efficiency:
     """The laws of one device under one software stack.
 
     ``borrowed`` names the device whose file this is when the device has none of its own; ``sections`` says for each
-    section of which device its coefficients are, ``statuses`` how well they are known.
+    section and part (``gemm.bf16``) of which device its coefficients are, ``statuses`` how well they are known, and
+    ``spreads`` the standard deviation of the logarithm of their error on shapes that no fit saw (twice as wide where
+    borrowed).
     """
 
     name: str
     borrowed: str
     statuses: Mapping[str, str]
     sections: Mapping[str, str]
+    spreads: Mapping[str, float]
     launch: LaunchLaw
     gemm: GemmLaw
     decode: DecodeLaw
@@ -83,57 +87,96 @@ def find(device: Accelerator, stack: str = "vllm", *, name: str | None = None) -
 def _relatives(device: Accelerator, stack: str) -> list[Path]:
     """All files, the device's own first, then by stack and by how near their design is."""
 
-    def order(path: Path) -> tuple[bool, bool, float, str]:
-        mapping = _load(path)
-        own = str(mapping["device"]).casefold() == device.product.casefold()
-        other_stack = mapping["stack"] != stack
-        return (not own, other_stack, distance(device.architecture, mapping["architecture"]), path.name)
+    def order(path: Path) -> tuple[bool, float, str]:
+        mapping = load(path)
+        other = SOFTWARE_YEARS * (mapping["stack"] != stack)
+        return (not _is(device, path), distance(device.architecture, mapping["architecture"]) + other, path.name)
 
     return sorted((FOLDER / f"{name}.yaml" for name in names()), key=order)
 
 
 @cache
-def _load(path: Path) -> dict[str, Any]:
+def load(path: Path) -> dict[str, Any]:
+    """A file of coefficients as it stands."""
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     return yaml.load(path.read_text(encoding="utf-8"), Loader=loader)
 
 
-def read(path: Path, device: Accelerator) -> Efficiency:
+def read(path: Path, device: Accelerator, *, only: bool = False) -> Efficiency:
     """The laws in a file, with the peaks of ``device``; missing sources and wrong units raise ``ScenarioError``.
 
-    A section that the file lacks is taken from the nearest relative that has it.
+    Sections and parts that the file lacks are taken from the nearest relatives that have them (``only``: no file of
+    the device itself is a relative, as if it had never been measured).
     """
-    mapping = _load(path)
-    stack = str(mapping.get("stack", "vllm"))
+    mapping = load(path)
+    others = [other for other in _relatives(device, str(mapping["stack"])) if other != path]
+    if only:
+        others = [other for other in others if not _is(device, other)]
     laws: dict[str, Any] = {}
     statuses: dict[str, str] = {}
     sections: dict[str, str] = {}
+    spreads: dict[str, float] = {}
     problems: list[Problem] = []
     for section, (field, build) in BUILDERS.items():
-        owner = path if section in mapping else _owner(section, device, stack)
-        part = _load(owner)[section]
-        found = _check(part, f"{owner.name}: {section}")
-        problems += found
-        if found:
+        merged = _merge(section, [path, *others], device)
+        for part, (owner, content) in merged.items():
+            where = f"{section}.{part}" if part else section
+            problems += _check(content, f"{owner.name}: {where}")
+            statuses[where] = _status(content, owner, device)
+            sections[where] = str(load(owner)["device"])
+            if part and isinstance(content, dict) and "spread" in content:
+                spreads[where] = content["spread"] * (1 if _is(device, owner) else BORROWED_SPREAD)
+        if problems or not merged:
             continue
+        first = next(iter(merged))
+        key = f"{section}.{first}" if first else section
+        statuses[section], sections[section] = statuses[key], sections[key]
         try:
-            laws[field] = build(part, device)
+            content = {
+                part: each | {"status": statuses[f"{section}.{part}"]} for part, (_, each) in merged.items() if part
+            }
+            laws[field] = build(content or merged[""][1], device)
         except (KeyError, ValueError) as error:
             text = f"{error.args[0]} is missing" if isinstance(error, KeyError) else str(error)
-            problems.append(Problem(text, f"{owner.name}: {section}"))
-        own = str(_load(owner)["device"])
-        statuses[section] = part["status"] if own.casefold() == device.product.casefold() else "BORROWED"
-        sections[section] = own
+            problems.append(Problem(text, f"{path.name}: {section}"))
     if problems:
         raise ScenarioError(problems)
-    other = "" if device.product.casefold() == mapping["device"].casefold() else mapping["device"]
-    return Efficiency(path.stem, other, statuses, sections, **laws)
+    return Efficiency(
+        path.stem, "" if _is(device, path) else str(mapping["device"]), statuses, sections, spreads, **laws
+    )
 
 
-def _owner(section: str, device: Accelerator, stack: str) -> Path:
-    return next(path for path in _relatives(device, stack) if section in _load(path))
+def _merge(section: str, paths: list[Path], device: Accelerator) -> dict[str, tuple[Path, Any]]:
+    """Parts of a section, each with the first file that has it (``""``: a section without parts)."""
+    found: dict[str, tuple[Path, Any]] = {}
+    for path in _wired_alike(paths, device) if section == "collective" else paths:
+        content = load(path).get(section)
+        if content is None:
+            continue
+        if section in PLAIN:
+            return {"": (path, content)}
+        if not isinstance(content, dict):
+            return {"": (path, content)}
+        for part, each in content.items():
+            found.setdefault(part, (path, each))
+    return found
+
+
+def _wired_alike(paths: list[Path], device: Accelerator) -> list[Path]:
+    """Devices with NVLink or its like learn from each other about collectives, and so do those on PCIe."""
+    direct = bool(device.link_bandwidth)
+    return sorted(paths, key=lambda path: bool(load(path).get("direct_link", True)) != direct)
+
+
+def _is(device: Accelerator, path: Path) -> bool:
+    return str(load(path)["device"]).casefold() == device.product.casefold()
+
+
+def _status(part: Any, owner: Path, device: Accelerator) -> str:
+    status = part.get("status", "") if isinstance(part, dict) else ""
+    return status if _is(device, owner) else "BORROWED"
 
 
 def _check(part: Any, where: str) -> list[Problem]:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from typing import Protocol
 
-# Year in which a design shipped: neighbours in time share kernels, tile sizes and memory systems more than others.
+# Year in which a design shipped, and how its tensor cores are programmed: neighbours in time share kernels, tile
+# sizes and memory systems more than others, designs programmed alike run the very same kernels.
 DESIGNS = {
-    "volta": 2017.5,
-    "turing": 2018.8,
-    "ampere": 2020.4,
-    "cdna": 2020.9,
-    "cdna2": 2021.9,
-    "hopper": 2022.2,
-    "ada": 2022.8,
-    "ada lovelace": 2022.8,
-    "cdna3": 2023.9,
-    "blackwell": 2024.9,
-    "blackwell ultra": 2025.6,
-    "cdna4": 2025.5,
-    "rubin": 2026.7,
+    "volta": (2017.5, "warp"),
+    "turing": (2018.8, "warp"),
+    "ampere": (2020.4, "warp"),
+    "hopper": (2022.2, "warp group"),
+    "ada": (2022.8, "warp"),
+    "blackwell": (2024.9, "tensor memory"),
+    "blackwell ultra": (2025.6, "tensor memory"),
+    "blackwell-rtx": (2025.1, "warp"),
+    "rubin": (2026.7, "tensor memory"),
+    "cdna": (2020.9, "matrix core"),
+    "cdna2": (2021.9, "matrix core"),
+    "cdna3": (2023.9, "matrix core"),
+    "cdna4": (2025.5, "matrix core"),
 }
-UNKNOWN_YEAR = 2022.2
-GRAPHICS = 0.75  # a design for graphics boards is that much further from one for data centres, in years
+UNKNOWN = (2022.2, "")
+GRAPHICS = ("ada", "turing", "blackwell-rtx")  # designs for graphics boards: slower memory, large caches, no NVLink
+GRAPHICS_YEARS = 0.3  # how much further such a design is from one for data centres
+PROGRAMMING_YEARS = 1.0  # and designs that need other kernels
+SOFTWARE_YEARS = 0.5  # and rows of another software stack
 
 
 class Accelerator(Protocol):
@@ -45,8 +49,10 @@ class Accelerator(Protocol):
 
 def distance(architecture: str, other: str) -> float:
     """How far two designs are apart, in years, zero only for the same one."""
-    a, b = architecture.casefold(), other.casefold()
+    a, b = architecture.casefold().replace(" lovelace", ""), other.casefold()
     if a == b and a:
         return 0.0
-    years = abs(DESIGNS.get(a, UNKNOWN_YEAR) - DESIGNS.get(b, UNKNOWN_YEAR))
-    return 0.01 + years + GRAPHICS * (a.startswith("ada") != b.startswith("ada"))
+    (year, programmed), (other_year, other_programmed) = DESIGNS.get(a, UNKNOWN), DESIGNS.get(b, UNKNOWN)
+    far = 0.01 + abs(year - other_year)
+    far += GRAPHICS_YEARS * ((a in GRAPHICS) != (b in GRAPHICS))
+    return far + PROGRAMMING_YEARS * (programmed != other_programmed)

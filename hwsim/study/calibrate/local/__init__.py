@@ -1,0 +1,1 @@
+"""Measurements of the machine that hwsim runs on."""
