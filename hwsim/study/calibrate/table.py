@@ -5,7 +5,9 @@ Times are in columns that end in ``_us`` (microseconds).  Every value is checked
 
 from __future__ import annotations
 
+import gzip
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -130,8 +132,9 @@ def _parse(path: Path) -> dict[str, np.ndarray]:
     try:
         # gzip that ends early and lines with too few fields both surface here
         text = csv.ConvertOptions(strings_can_be_null=False, null_values=[])
-        found = csv.read_csv(path, convert_options=text)
-    except (pa.ArrowInvalid, OSError, EOFError) as error:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        found = csv.read_csv(pa.BufferReader(raw), convert_options=text)
+    except (pa.ArrowInvalid, OSError, EOFError, zlib.error) as error:
         says = str(error).partition("\n")[0]
         what = "the file is empty" if "Empty CSV" in says else "the file cannot be read to its end as CSV"
         raise ScenarioError.of(
