@@ -48,6 +48,11 @@ class RooflinePricer:
         expert_load: float | None = None,
         gpus_per_node: int | None = None,
     ) -> None:
+        ideal = getattr(device, "ideal", ())  # times that a what-if takes away
+        if "host" in ideal:
+            host_base = host_per_row = 0.0
+        if "launch" in ideal:
+            efficiency = efficiency.without_launches()
         self.shard, self.device, self.efficiency = shard, device, efficiency
         self.windows = tuple(w for w in shard.model.windows if max_model_len is None or w < max_model_len)
         self.source = sources(shard, efficiency)

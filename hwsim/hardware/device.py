@@ -35,7 +35,8 @@ class Device:
 
     ``figures`` go by dotted name (``hbm.bandwidth``, ``peak.bf16``), and so do ``curves`` (``random_read``); ``text``
     holds what is no number (``raid``, ``bridge``).  ``product`` is the catalogue name that efficiencies are looked up
-    by, ``name`` says so when changed.
+    by, ``name`` says so when changed.  ``ideal`` names times of a step that a what-if takes away (``launch``,
+    ``host``).
     """
 
     name: str
@@ -46,6 +47,7 @@ class Device:
     count: int = 1
     text: Mapping[str, str] = field(default_factory=dict)
     curves: Mapping[str, Curve] = field(default_factory=dict)
+    ideal: tuple[str, ...] = ()
 
     def get(self, name: str, default: float | None = None) -> float | None:
         """The value of a figure in base units, or ``default`` when nobody gave one."""

@@ -1,8 +1,8 @@
 """Resources given infinite speed for a what-if: ``pcie0``, ``ssd``, ``hbm``, ``tensor``, ``nvlink``, ``launch``, …
 
 A name stands for every capacity that carries it: ``pcie`` for the PCIe links of all GPUs, ``pcie0`` (or
-``gpu0.pcie``) for those of the first, ``ssd`` for all drives.  ``launch`` and ``host`` are no capacities: cost laws
-ask for them by :meth:`Ideal.has`.
+``gpu0.pcie``) for those of the first, ``ssd`` for all drives.  ``launch`` and ``host`` are no capacities: the price of
+a step asks the device for them (``Device.ideal``).
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ WORDS = (
 
 
 PRICED = {"tensor": "peak.", "hbm": "hbm.", "nvlink": "nvlink."}  # resources in the price of a step, and figures
+
+TIMES = ("launch", "host")  # times in the price of a step that no figure of a device gives
 
 
 class Ideal:
@@ -65,16 +67,17 @@ class Ideal:
         This is what prices of engine steps see; links, drives and main memory are without limit in the fabric.
         """
         prefixes = [prefix for word, prefix in PRICED.items() if self.has(word)]
+        words = [word for word in TIMES if self.has(word)]
         gpu = node.devices.get("gpu")
-        if not prefixes or gpu is None:
+        if not (prefixes or words) or gpu is None:
             return node
         figures = {
             name: replace(figure, value=UNLIMITED, source="given infinite speed", status="GIVEN")
-            if name.startswith(tuple(prefixes)) and figure.dimension in ("flop/s", "bytes/s")
+            if prefixes and name.startswith(tuple(prefixes)) and figure.dimension in ("flop/s", "bytes/s")
             else figure
             for name, figure in gpu.figures.items()
         }
-        return replace(node, devices={**node.devices, "gpu": replace(gpu, figures=figures)})
+        return replace(node, devices={**node.devices, "gpu": replace(gpu, figures=figures, ideal=tuple(words))})
 
     def rate(self, capacity: str, rate: float) -> float:
         """The rate that a capacity has."""

@@ -48,6 +48,7 @@ def run(
     from hwsim.metrics.summary import misses, summary
     from hwsim.scenario.build import build
     from hwsim.scenario.facts import run_facts, run_tables
+    from hwsim.scenario.ownership import ownership
     from hwsim.scenario.result import Result
 
     started, cpu = time.perf_counter(), time.process_time()
@@ -58,6 +59,7 @@ def run(
     simulated = time.process_time() - cpu
     tables = run_tables(simulation, window if window is not None else (0.0, 60.0))
     facts = run_facts(simulation)
+    facts |= ownership(scenario, facts)
     facts["wall_seconds"] = time.perf_counter() - started
     outcome = summary(facts, tables)
     if record == "off":

@@ -17,6 +17,7 @@ BOUNDS = {
     "constant": "constant step",
 }
 ALONE = {"hbm": "reading weights and KV alone", "tensor": "the arithmetic alone"}
+NOTHING_MS = 1e-9  # a bound below this is that of a machine given infinite speed
 LIMITS = {"ttft_ms": "TTFT", "tpot_ms": "TPOT", "itl_ms": "ITL", "e2e_ms": "E2E"}
 
 
@@ -68,7 +69,7 @@ def bounded(summary: Mapping[str, Any]) -> str:
 def least(summary: Mapping[str, Any]) -> str | None:
     """Achieved against possible: tokens per second and user, and what the data sheet alone would allow."""
     bound, found = summary["bound"], summary["tpot_ms"]["p50"]
-    if bound.get("tpot_ms") is None or not found:
+    if bound.get("tpot_ms") is None or not found or bound["tpot_ms"] < NOTHING_MS:
         return None
     alone = ALONE.get(str(bound.get("by")), f"{bound.get('by')} alone")
     part = f"({bound['tpot_ms'] / found * 100:.0f} %)"

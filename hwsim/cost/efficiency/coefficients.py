@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,10 @@ class Efficiency:
     def source(self) -> str:
         """Where a price comes from, in one line."""
         return f"roofline with {self.name}" + (f", borrowed from {self.borrowed}" if self.borrowed else "")
+
+    def without_launches(self) -> Efficiency:
+        """The same laws with kernels that start in no time: what an ideal runtime would leave."""
+        return replace(self, launch=LaunchLaw(0.0, 0.0, 0.0))
 
 
 def names() -> list[str]:
