@@ -138,6 +138,10 @@ class Tree(Network):
         """Leaf switches of one rail."""
         return ceil(self.wire.nodes / self.per_leaf)
 
+    def _below(self) -> int:
+        """Links from a leaf down to NICs."""
+        return min(self.per_leaf, self.wire.nodes) * self.lanes()
+
     def leaf(self, port: Port) -> tuple[int, int]:
         """The rail and leaf a port hangs on."""
         return self.rail(port.nic), port.node // self.per_leaf
@@ -164,7 +168,7 @@ class Tree(Network):
         """Uplinks of every leaf in either direction where the tree is oversubscribed."""
         if self.over <= 1 or (self.leaves == 1 and self.rails == 1):
             return {}
-        rate = self.per_leaf * self.lanes() * self.wire.bandwidth / self.over
+        rate = self._below() * self.wire.bandwidth / self.over
         every = [(rail, leaf) for rail in range(self.rails) for leaf in range(self.leaves)]
         return {self.name(leaf, way): rate for leaf in every for way in ("up", "down")}
 
@@ -174,7 +178,7 @@ class Tree(Network):
         if leaves == 1:
             return 1
         ports = (self.wire.switch.get("ports") if self.wire.switch is not None else None) or 64
-        return leaves + ceil(leaves * self.per_leaf * self.lanes() / self.over / ports)
+        return leaves + ceil(leaves * self._below() / self.over / ports)
 
 
 def network(spec: Mapping[str, Any] | str | None, nodes: int, nics: int, *, where: str = "system.network") -> Network:
