@@ -33,8 +33,9 @@ TIMES = ("launch", "host")  # times in the price of a step that no figure of a d
 class Ideal:
     """A set of resources without limit."""
 
-    def __init__(self, names: Iterable[str] = ()) -> None:
-        """Unknown resources raise ``ScenarioError``."""
+    def __init__(self, names: Iterable[str] | str = ()) -> None:
+        """Names, or text with commas between them; unknown resources raise ``ScenarioError``."""
+        names = names.split(",") if isinstance(names, str) else names
         self.names = tuple(dict.fromkeys(name.strip() for name in names if name.strip()))
         wrong = [name for name in self.names if not _known(name)]
         if wrong:
