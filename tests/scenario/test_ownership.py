@@ -71,7 +71,8 @@ def test_infinite_resources_leave_the_others() -> None:
     assert tpot[0] > 1.5 * tpot[1] > 1.5 * tpot[2] > 0
     launch = outcome(ideal=["launch"])
     assert launch["tpot_ms"]["mean"] < plain["tpot_ms"]["mean"]
-    assert not launch["bottleneck"].get("launch")
+    # what is left under that name is time inside kernels that grows with nothing
+    assert launch["bottleneck"].get("launch", 0.0) < 0.8 * plain["bottleneck"]["launch"]
     assert hbm["mbu"] is None and plain["mbu"] > 0
     with pytest.raises(ScenarioError, match=r"unknown resource; got hmb.*did you mean hbm"):
         outcome(ideal=["hmb"])
