@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.metrics.assertion import Assertion
+from hwsim.metrics.breakdown import breakdown, handover
 from hwsim.metrics.cost import costs
 from hwsim.metrics.digest import digest
 from hwsim.metrics.energy import energy, utilisation
@@ -66,6 +67,8 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
         "bound": _bound(facts, warnings),
         **_machine(facts, requests, warnings),
         "steady": _steady(requests, steps, warnings),
+        **breakdown(facts, requests, steps, seconds),
+        **handover(tables),
     }
     growth = queue_growth(requests, steps)
     if growth:

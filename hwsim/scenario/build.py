@@ -1,28 +1,52 @@
-"""The only composition root: from a scenario to engines on a clock, fed by a workload and priced by hardware."""
+"""The only composition root: from a scenario to engines on a clock, fed by workloads and priced by hardware."""
 
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from hwsim.kernel.clock import Clock
+from hwsim.kernel.domain import Domain
 from hwsim.kernel.memory import MemoryPool
-from hwsim.scenario.machine import Machine, machine
-from hwsim.serving.engine import Engine, EngineConfig
+from hwsim.scenario.handover import disaggregated
+from hwsim.scenario.intake import Intake, Progress
+from hwsim.scenario.machine import Machine, machines
+from hwsim.scenario.prices import pricer
+from hwsim.scenario.routers import router_of
+from hwsim.serving.cluster import Cluster
+from hwsim.serving.disaggregation import Disaggregation
+from hwsim.serving.engine import Engine
+from hwsim.serving.flight import LegJournal
 from hwsim.serving.journal import Journal
 from hwsim.serving.replica import Replica
 from hwsim.serving.request import Request
+from hwsim.serving.routing import Loads, Router, Seen
 from hwsim.serving.schedule_log import ScheduleLog
 from hwsim.serving.source import ClosedLoop, OpenLoop, Source, dealt
-from hwsim.units import ticks
 
 if TYPE_CHECKING:
+    from hwsim.hardware.fabric import Fabric
+    from hwsim.hardware.system import System
+    from hwsim.scenario.job import Job
     from hwsim.scenario.load import Scenario
-    from hwsim.workload.requests import Requests
     from hwsim.workload.workload import Workload
 
-Progress = Callable[[float, str], None]
+
+class Pool:
+    """The engines of one pool, with their pricer and what the memory of one of their GPUs holds."""
+
+    def __init__(self, machine: Machine, first: int, clock: Clock) -> None:
+        self.machine = machine
+        self.first = first  # number of its first engine
+        self.pricer = pricer(machine)
+        self.gpu_memory = _gpu_memory(machine, clock)
+        self.engines: list[Engine] = []
+
+    @property
+    def name(self) -> str:
+        """The name by which results know it."""
+        return self.machine.name
 
 
 class Simulation:
@@ -31,8 +55,7 @@ class Simulation:
     def __init__(
         self,
         scenario: Scenario,
-        machine: Machine,
-        workload: Workload,
+        found: list[Machine],
         *,
         seed: int,
         full: bool,
@@ -40,72 +63,112 @@ class Simulation:
         progress: Progress | None,
     ) -> None:
         self.scenario = scenario
-        self.machine = machine
-        self.workload = workload
         self.seed = seed
         self.full = full
         self.clock = Clock()
         self.journal = Journal()
-        self.pricer = _pricer(scenario, machine)
-        self.room = machine.room
-        self.gpu_memory = _gpu_memory(machine, self.clock)
-        self.warnings = workload.warnings  # it grows while a trace is read
-        self.resolved = scenario.filled(_filled(machine), f"engine {machine.profile.name}")
-        self.sources = _sources(machine)
-        requests = _counted(_requests(workload, seed), workload.total, progress)
-        config = engine_config(machine)
-        self.replicas: list[Replica] = []
-        for number, source in enumerate(_sources_of(workload, requests, machine.replicas)):
+        self.domain = Domain(self.clock)
+        self.fabric: Fabric | None = None
+        self.pools: list[Pool] = []
+        self.engines: list[Engine] = []
+        for machine in found:
+            self._add_pool(machine, single_step)
+        jobs = list({id(machine.job): machine.job for machine in found}.values())
+        self.intakes = [Intake(workload_of(job), job.name, number, len(jobs)) for number, job in enumerate(jobs)]
+        names = dict.fromkeys(machine.profile.name for machine in found)
+        self.resolved = scenario.filled(_filled(found), f"engine {', '.join(names)}")
+        self.sources = _sources(found)
+        self.parts: list[Replica | Cluster | Disaggregation] = []
+        for job, intake in zip(jobs, self.intakes, strict=True):
+            self.parts += self._connected(job, intake, progress)
+
+    def _add_pool(self, machine: Machine, single_step: bool) -> None:
+        pool = Pool(machine, len(self.engines), self.clock)
+        config = machine.config
+        journal = LegJournal(self.journal) if machine.role == "prefill" else self.journal
+        for number in range(pool.first, pool.first + machine.engines):
             engine = Engine(
                 config,
-                self.pricer,
+                pool.pricer,
                 replica=number,
-                journal=self.journal,
+                journal=journal,
                 single_step=single_step,
-                log=ScheduleLog() if full else None,
+                log=ScheduleLog() if self.full else None,
             )
-            self.replicas.append(Replica(engine, source, self.clock))
+            pool.engines.append(engine)
+            self.engines.append(engine)
+        self.pools.append(pool)
+
+    def _connected(
+        self, job: Job, intake: Intake, progress: Progress | None
+    ) -> list[Replica | Cluster | Disaggregation]:
+        """The engines of a job with the source that feeds them, behind its router."""
+        engines = [engine for pool in self.pools if pool.machine.job is job for engine in pool.engines]
+        requests = intake.requests(self.seed, progress)
+        closed, think = intake.workload.closed, intake.workload.think
+        if job.serve.handover is not None:
+            source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think)
+            return [disaggregated(self, job, source)]
+        router = router_of(job, "router", len(engines), self.seed)
+        if len(engines) > 1 and closed is None and router.sees == "nothing":
+            return [*_apart(engines, requests, router, self.clock)]
+        source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think)
+        if len(engines) == 1:
+            return [Replica(engines[0], source, self.clock)]
+        return [Cluster(engines, source, router, self.clock)]
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the workloads have to say; it grows while a trace is read."""
+        return [warning for intake in self.intakes for warning in intake.workload.warnings]
+
+    def fabric_of(self, system: System | None) -> Fabric:
+        """The live capacities of the system, made when somebody first moves bytes over them."""
+        if self.fabric is None:
+            from hwsim.hardware.fabric import Fabric
+
+            assert system is not None
+            self.fabric = Fabric(system)
+        return self.fabric
+
+    @property
+    def pricer(self) -> Any:
+        """The prices of the first pool."""
+        return self.pools[0].pricer
 
     def run(self) -> None:
         """Simulate until every request is completed or refused."""
-        for replica in self.replicas:
-            replica.start()
+        for part in self.parts:
+            part.start()
         collecting = gc.isenabled()
         gc.disable()  # requests and rows hold no cycles: looking for some would cost a twentieth of the run
         try:
             self.clock.run()
+            for part in self.parts:
+                part.finish()
         finally:
             if collecting:
                 gc.enable()
 
     def unfinished(self) -> list[tuple[Request, int]]:
         """Requests that an engine still holds (none, unless a run was cut short)."""
-        left = []
-        for replica in self.replicas:
-            engine = replica.engine
-            held = [*engine.running, *engine.admission.requests(), *engine.inbox]
+        left = [stuck for part in self.parts for stuck in part.stuck()]
+        for engine in self.engines:
+            if isinstance(engine.journal, LegJournal):
+                continue
+            held = [*engine.running, *engine.admission.requests(), *engine.inbox, *engine.remote.loading]
             for request in held:
-                if request.status not in ("completed", "rejected"):
+                if request.status not in ("completed", "rejected", "unfinished"):
                     request.status, request.reason = "unfinished", "still in the engine at the end"
                     left.append((request, engine.replica))
         return left
 
-    def mean_batch(self) -> tuple[int, int]:
-        """Decode rows and summed context of the mean decode step, for the bound beside the result."""
-        table = self.journal.stretch_table()
-        rows, steps = table["decode_rows"], table["steps"]
-        decoding = rows > 0
-        total = int(steps[decoding].sum())
-        if not total:
-            return 0, 0
-        weight, context = steps[decoding], table["context"][decoding]
-        contexts = weight * context + rows[decoding] * (weight * (weight - 1) // 2)
-        return round(int((weight * rows[decoding]).sum()) / total), round(int(contexts.sum()) / total)
 
-    @property
-    def static_facts(self) -> dict[str, Any]:
-        """What is known before the first event: names, machine, limits, prices."""
-        return static_facts(self)
+def workload_of(job: Job) -> Workload:
+    """What arrives at a job."""
+    from hwsim.workload.workload import Workload
+
+    return Workload.from_spec(job.tree.get("workload") or {}, base_dir=job.folder("workload.trace"))
 
 
 def build(
@@ -117,14 +180,9 @@ def build(
     progress: Progress | None = None,
 ) -> Simulation:
     """Wire up a scenario; ``ScenarioError`` and ``FitError`` say what is wrong with it before anything runs."""
-    from hwsim.workload.workload import Workload
-
-    found = machine(scenario)
-    workload = Workload.from_spec(scenario.tree.get("workload") or {}, base_dir=scenario.folder("workload.trace"))
     return Simulation(
         scenario,
-        found,
-        workload,
+        machines(scenario),
         seed=scenario.spec.seed if seed is None else seed,
         full=full,
         single_step=single_step,
@@ -132,32 +190,11 @@ def build(
     )
 
 
-def engine_config(machine: Machine) -> EngineConfig:
-    """The engine's start-up options on this machine."""
-    settings, pool = machine.settings, machine.room
-    blocks = pool.num_gpu_blocks if pool is not None else settings["num_gpu_blocks"]
-    return EngineConfig.of(settings, blocks)
-
-
-def _pricer(scenario: Scenario, machine: Machine) -> Any:
-    cost = scenario.spec.prices()
-    if cost is not None and cost.kind == "constant":
-        from hwsim.cost.constant import ConstantPricer
-
-        return ConstantPricer(ticks(cost.step), ticks(cost.host))
-    from hwsim.cost.roofline import RooflinePricer
-
-    assert machine.shard is not None and machine.device is not None and machine.efficiency is not None
-    settings = machine.settings
-    return RooflinePricer(
-        machine.shard,
-        machine.device,
-        machine.efficiency,
-        capture_sizes=machine.profile.capture_sizes(settings["max_num_seqs"], settings["max_num_batched_tokens"]),
-        host_base=machine.profile.host["base"],
-        host_per_row=machine.profile.host["per_row"],
-        max_model_len=settings["max_model_len"],
-    )
+def _apart(engines: list[Engine], requests: Iterator[Request], router: Router, clock: Clock) -> list[Replica]:
+    """Engines that each know their requests in advance, since the router looks at nothing that they do."""
+    seen, nothing = Seen(), Loads(0)
+    hands = dealt(requests, len(engines), lambda request: router.route(seen.turn(request), nothing))
+    return [Replica(engine, OpenLoop(hand), clock) for engine, hand in zip(engines, hands, strict=True)]
 
 
 def _gpu_memory(machine: Machine, clock: Clock) -> MemoryPool | None:
@@ -170,135 +207,39 @@ def _gpu_memory(machine: Machine, clock: Clock) -> MemoryPool | None:
     return pool
 
 
-def _filled(machine: Machine) -> dict[str, Any]:
-    """The engine's choices, to stand in the resolved scenario beside what was written."""
-    settings = machine.settings
-    serve: dict[str, Any] = {"engine": machine.profile.name}
-    for name in (
-        "max_num_seqs",
-        "max_num_batched_tokens",
-        "max_model_len",
-        "block_size",
-        "gpu_memory_utilization",
-        "enable_prefix_caching",
-        "enable_chunked_prefill",
-        "async_scheduling",
-        "scheduling_policy",
-    ):
-        serve[name] = settings[name]
-    serve["replicas"] = machine.replicas
-    return {"serve": serve}
+FILLED = (
+    "max_num_seqs",
+    "max_num_batched_tokens",
+    "max_model_len",
+    "block_size",
+    "gpu_memory_utilization",
+    "enable_prefix_caching",
+    "enable_chunked_prefill",
+    "async_scheduling",
+    "scheduling_policy",
+)
 
 
-def _sources(machine: Machine) -> dict[str, str]:
+def _filled(found: list[Machine]) -> dict[str, Any]:
+    """The engines' choices, to stand in the resolved scenario beside what was written."""
+    filled: dict[str, Any] = {}
+    for machine in found:
+        at = filled if machine.job.only else filled.setdefault("jobs", {}).setdefault(machine.job.name, {})
+        serve = at.setdefault("serve", {"engine": machine.profile.name})
+        if machine.job.serve.pools is not None:
+            serve = serve.setdefault("pools", {}).setdefault(machine.pool, {})
+        serve |= {name: machine.settings[name] for name in FILLED}
+        serve["replicas"] = machine.replicas
+    return filled
+
+
+def _sources(found: list[Machine]) -> dict[str, str]:
     """Where the numbers of this run come from, for the manifest."""
-    sources = {"engine": machine.profile.name}
-    if machine.efficiency is not None and machine.model is not None and machine.device is not None:
-        sources["cost"] = machine.efficiency.source
-        sources["model"] = machine.model.source
-        sources["device"] = machine.device.name
-    return sources
-
-
-def _requests(workload: Workload, seed: int) -> Iterator[Request]:
-    """Engine requests from the workload's chunks of columns."""
-    index = 0
-    for chunk in workload.chunks(seed):
-        yield from _from_chunk(chunk, index)
-        index += len(chunk)
-
-
-def _from_chunk(chunk: Requests, first: int) -> Iterator[Request]:
-    count = len(chunk)
-    prefixes = chunk.prefix_ids if chunk.prefix_ids is not None else [None] * count
-    names = chunk.request_id if chunk.request_id is not None else [None] * count
-    rows = zip(
-        range(first, first + count),
-        chunk.arrival.tolist(),
-        chunk.input_tokens.tolist(),
-        chunk.output_tokens.tolist(),
-        chunk.max_tokens.tolist(),
-        chunk.eos.tolist(),
-        chunk.priority.tolist(),
-        prefixes,
-        names,
-        strict=True,
-    )
-    block = chunk.prefix_block
-    for index, arrival, prompt, output, most, eos, priority, prefix, name in rows:
-        yield Request(index, arrival, prompt, output, most, eos, priority, prefix or None, block, name)
-
-
-def _counted(requests: Iterator[Request], total: int | None, progress: Progress | None) -> Iterator[Request]:
-    if progress is None:
-        return requests
-    return _reporting(requests, total, progress)
-
-
-def _reporting(requests: Iterator[Request], total: int | None, progress: Progress) -> Iterator[Request]:
-    for number, request in enumerate(requests):
-        if number % 1024 == 0:
-            progress(number / total if total else 0.0, f"{number:,} requests")
-        yield request
-
-
-def _sources_of(workload: Workload, requests: Iterator[Request], replicas: int) -> list[Source]:
-    """One source per replica: an open loop is dealt round robin, closed-loop clients are split evenly."""
-    streams = dealt(requests, replicas)
-    if workload.closed is None:
-        return [OpenLoop(stream) for stream in streams]
-    clients = [workload.closed // replicas + (i < workload.closed % replicas) for i in range(replicas)]
-    return [ClosedLoop(stream, count, workload.think) for stream, count in zip(streams, clients, strict=True) if count]
-
-
-def static_facts(simulation: Simulation) -> dict[str, Any]:
-    """Machine, limits and prices of a run as plain figures."""
-    spec, machine = simulation.scenario.spec, simulation.machine
-    device, config = machine.device, simulation.replicas[0].engine.config
-    slo = spec.slo.given() if spec.slo is not None else None
-    facts: dict[str, Any] = {
-        "name": simulation.scenario.name,
-        "model": machine.model.hf_id if machine.model is not None else None,
-        "gpu": device.name if device is not None else None,
-        "replicas": machine.replicas,
-        "tensor_parallel_size": machine.tensor_parallel_size,
-        "gpus_owned": machine.gpus_owned,
-        "gpus_used": machine.gpus_used,
-        "num_gpu_blocks": config.num_gpu_blocks,
-        "block_size": config.block_size,
-        "slo": {f"{key}_s" if key != "attainment" else key: value for key, value in slo.items()} if slo else None,
-        "capacities": {},
-        "energy": None,
-        "prices": None,
-        "bound": None,
-    }
-    if device is not None and machine.shard is not None and machine.model is not None:
-        _hardware_facts(facts, machine, simulation)
-    return facts
-
-
-def _hardware_facts(facts: dict[str, Any], machine: Machine, simulation: Simulation) -> None:
-    from hwsim.cost.bounds import bounds
-
-    device, shard, model = machine.device, machine.shard, machine.model
-    assert device is not None and shard is not None and model is not None
-    used = machine.gpus_used
-    facts["capacities"] = {
-        "gpu.tensor": device.peak(model.weight_format.compute) * used,
-        "gpu.hbm": device.hbm_bandwidth * used,
-        "gpu.nvlink": device.link_bandwidth * used,
-    }
-    facts["energy"] = {
-        "idle_w": device.get("idle_power"),
-        "tdp_w": device.get("tdp"),
-        "pj_per_flop": _pico(device.get("pj_per_flop")),
-        "pj_per_byte": _pico(device.get("pj_per_byte")),
-    }
-    facts["prices"] = {"usd_per_gpu_hour": device.hourly_price()}
-    rows, context = simulation.mean_batch()
-    least = bounds(shard, device, rows=max(rows, 1), context=max(context, 1))
-    facts["bound"] = {"tpot_s": least.tpot_s, "by": least.tpot_by}
-
-
-def _pico(value: float | None) -> float | None:
-    return None if value is None else value * 1e12
+    named: dict[str, dict[str, None]] = {"engine": {}}
+    for machine in found:
+        named["engine"][machine.profile.name] = None
+        if machine.efficiency is not None and machine.model is not None and machine.device is not None:
+            named.setdefault("cost", {})[machine.efficiency.source] = None
+            named.setdefault("model", {})[machine.model.source] = None
+            named.setdefault("device", {})[machine.device.name] = None
+    return {what: "; ".join(names) for what, names in named.items()}

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import ScenarioError
-from hwsim.scenario.machine import Machine, machine
+from hwsim.scenario.machine import Machine, machines
 from hwsim.units import format_quantity
 
 if TYPE_CHECKING:
@@ -35,23 +35,28 @@ class Check:
         if "graph" in facts:
             return [f"{self.name}: valid, a task graph", *[f"  {line}" for line in facts["lines"]]]
         out = [f"{self.name}: valid, engine {facts['engine']}"]
-        if "memory" not in facts:
-            return [*out, "  constant cost: no machine to check against"]
-        memory = facts["memory"]
-        out.append(f"  {facts['model']} on {facts['replicas']} x {facts['tensor_parallel_size']} {facts['gpu']}")
-        parts = ", ".join(f"{name} {format_quantity(size, 'bytes')}" for name, size in memory.items())
-        out.append(f"  per GPU: {parts}")
-        out.append(
-            f"  KV pool: {facts['num_gpu_blocks']:,} blocks of {facts['block_size']}, {facts['kv_tokens']:,} tokens"
-        )
-        fits = ", ".join(f"{count:,} at {length:,}" for length, count in facts["sequences_at_context"].items())
-        out.append(f"  sequences that fit at once: {fits} tokens (max_num_seqs {facts['max_num_seqs']})")
-        tpot, ttft = facts["least_tpot_s"], facts["least_ttft_s"]
-        out.append(
-            f"  least TPOT at peak rates: {tpot * 1e3:.2f} ms ({facts['tpot_by']}; one sequence of 1,024 tokens)"
-        )
-        out.append(f"  least TTFT at peak rates: {ttft * 1e3:.2f} ms ({facts['ttft_by']}; a prompt of 1,024 tokens)")
+        pools = facts.get("pools")
+        if pools is None:
+            return out + _lines(facts)
+        for name, pool in pools.items():
+            out += [f"  {name}:", *(f"  {line}" for line in _lines(pool))]
         return out
+
+
+def _lines(facts: dict[str, Any]) -> list[str]:
+    """What can be said of one pool."""
+    if "memory" not in facts:
+        return ["  constant cost: no machine to check against"]
+    out = [f"  {facts['model']} on {facts['replicas']} x {facts['tensor_parallel_size']} {facts['gpu']}"]
+    parts = ", ".join(f"{name} {format_quantity(size, 'bytes')}" for name, size in facts["memory"].items())
+    out.append(f"  per GPU: {parts}")
+    out.append(f"  KV pool: {facts['num_gpu_blocks']:,} blocks of {facts['block_size']}, {facts['kv_tokens']:,} tokens")
+    fits = ", ".join(f"{count:,} at {length:,}" for length, count in facts["sequences_at_context"].items())
+    out.append(f"  sequences that fit at once: {fits} tokens (max_num_seqs {facts['max_num_seqs']})")
+    tpot, ttft = facts["least_tpot_s"], facts["least_ttft_s"]
+    out.append(f"  least TPOT at peak rates: {tpot * 1e3:.2f} ms ({facts['tpot_by']}; one sequence of 1,024 tokens)")
+    out.append(f"  least TTFT at peak rates: {ttft * 1e3:.2f} ms ({facts['ttft_by']}; a prompt of 1,024 tokens)")
+    return out
 
 
 def check(scenario: Scenario) -> Check:
@@ -61,13 +66,15 @@ def check(scenario: Scenario) -> Check:
 
         return Check(scenario.name, graph_facts(scenario))
     try:
-        found = machine(scenario)
+        found = machines(scenario)
     except ScenarioError as error:
         missing = [p.what.removeprefix("not built yet: ") for p in error.problems if p.what.startswith("not built yet")]
         if missing and len(missing) == len(error.problems):
             return Check(scenario.name, {"not_built": missing})
         raise
-    facts = _facts(found)
+    facts = _facts(found[0])
+    if len(found) > 1:
+        facts["pools"] = {pool.name: _facts(pool) for pool in found}
     if scenario.spec.workload is not None and scenario.spec.workload.trace is not None:
         from hwsim.workload.trace import locate
 
@@ -87,7 +94,7 @@ def _facts(found: Machine) -> dict[str, Any]:
     return facts | {
         "model": found.model.hf_id,
         "gpu": found.device.name,
-        "replicas": found.replicas,
+        "replicas": found.engines,
         "tensor_parallel_size": found.tensor_parallel_size,
         "gpus_owned": found.gpus_owned,
         "gpus_used": found.gpus_used,

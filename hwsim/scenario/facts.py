@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND
-from hwsim.scenario.tables import Table, gap_table, request_table, schedule_table, step_table
+from hwsim.scenario.static_facts import static_facts
+from hwsim.scenario.tables import Table, gap_table, handover_table, request_table, schedule_table, step_table
+from hwsim.serving.disaggregation import Disaggregation
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -18,30 +21,43 @@ def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str,
     """The result tables; spans and the expanded schedule only where they were recorded."""
     journal = simulation.journal
     tables = {
-        "requests": request_table(journal, simulation.unfinished()),
+        "requests": request_table(journal, simulation.unfinished(), _belongings(simulation)),
         "steps": step_table(journal),
         "gaps": gap_table(journal),
     }
     tables["counters"] = _counters(tables["steps"], simulation)
+    flights = [part.handovers for part in simulation.parts if isinstance(part, Disaggregation)]
+    if flights:
+        tables["handovers"] = handover_table(flights)
     if simulation.full:
-        tables["schedule"] = schedule_table(simulation.replicas, *window)
+        tables["schedule"] = schedule_table(simulation.engines, *window)
         tables["spans"] = _spans(tables["steps"], window)
     return tables
 
 
+def _belongings(simulation: Simulation) -> dict[str, Callable[[int], str]]:
+    """Columns that say where a request belongs, by its index: only those that tell requests apart."""
+    intakes = simulation.intakes
+    jobs = len(intakes)
+    found: dict[str, Callable[[int], str]] = {}
+    if jobs > 1:
+        found["job"] = lambda index: intakes[index % jobs].job
+    if any(len(intake.names) > 1 for intake in intakes):
+        found["stream"] = lambda index: intakes[index % jobs].stream_of(index)
+    return found
+
+
 def run_facts(simulation: Simulation) -> dict[str, Any]:
     """Figures of the run that no table holds: machine, amounts, memory, limits, warnings."""
-    engines = [replica.engine for replica in simulation.replicas]
-    totals = simulation.pricer.totals()
+    engines = simulation.engines
     last = max((engine.pipeline.end for engine in engines), default=0)
-    busy = {name: time / SUBTICKS_PER_SECOND for name, time in totals["time_by_bound"].items()}
-    return {
-        **simulation.static_facts,
+    facts = {
+        **static_facts(simulation),
         "seed": simulation.seed,
         "simulated_seconds": last / SUBTICKS_PER_SECOND,
         "memory": _memory(simulation),
-        "busy_seconds_by_bound": busy,
-        "amounts": totals["demands"],
+        "busy_seconds_by_bound": {},
+        "amounts": {},
         "warnings": simulation.warnings,
         "steps": sum(engine.step for engine in engines),
         "stretches": simulation.journal.stretches,
@@ -51,28 +67,41 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
         "scheduled_tokens": sum(engine.scheduled_tokens for engine in engines),
         "preemptions": sum(engine.preemptions for engine in engines),
     }
+    for pool in simulation.pools:
+        totals = pool.pricer.totals()
+        busy = {name: time / SUBTICKS_PER_SECOND for name, time in totals["time_by_bound"].items()}
+        facts["pools"][pool.name] |= {"busy_seconds_by_bound": busy, "amounts": totals["demands"]}
+        for whole, part in (("busy_seconds_by_bound", busy), ("amounts", totals["demands"])):
+            for name, value in part.items():
+                facts[whole][name] = facts[whole].get(name, 0.0) + value
+    return facts
+
+
+def _usable(simulation: Simulation) -> np.ndarray:
+    """Pages of each engine's pool, by its number."""
+    return np.array([engine.pool.usable for engine in simulation.engines], dtype=np.int64)
 
 
 def _memory(simulation: Simulation) -> dict[str, dict[str, Any]]:
     """High-water marks: what one GPU holds by owner, and the KV pool of the fullest replica."""
-    room = simulation.room
-    page = room.page_bytes if room is not None else 1.0
-    usable = simulation.replicas[0].engine.pool.usable if simulation.replicas else 0
     table = simulation.journal.stretch_table()
-    fullest = int(np.argmin(table["free_pages"])) if len(table["free_pages"]) else None
-    used = cached = at = 0
-    if fullest is not None:
-        used = usable - int(table["free_pages"][fullest])
-        cached, at = int(table["cached_pages"][fullest]), int(table["start"][fullest])
+    usable = _usable(simulation)
+    used = usable[table["replica"]] - table["free_pages"]
+    fullest = int(np.argmax(used / np.maximum(usable, 1)[table["replica"]])) if len(used) else None
+    number = int(table["replica"][fullest]) if fullest is not None else 0
+    pool = next(pool for pool in reversed(simulation.pools) if pool.first <= number)
+    page = pool.machine.room.page_bytes if pool.machine.room is not None else 1.0
+    peak = int(used[fullest]) * page if fullest is not None else 0.0
+    cached = int(table["cached_pages"][fullest]) * page if fullest is not None else 0.0
     pools = {
         "kv": {
-            "capacity_bytes": usable * page,
-            "peak_bytes": used * page,
-            "peak_at_s": at / TICKS_PER_SECOND,
-            "owners_at_peak": {"running": used * page, "cached": cached * page},
+            "capacity_bytes": int(usable[number]) * page,
+            "peak_bytes": peak,
+            "peak_at_s": int(table["start"][fullest]) / TICKS_PER_SECOND if fullest is not None else 0.0,
+            "owners_at_peak": {"running": peak, "cached": cached},
         }
     }
-    gpu = simulation.gpu_memory
+    gpu = pool.gpu_memory
     if gpu is not None:
         pools["gpu"] = {
             "capacity_bytes": gpu.capacity,
@@ -85,13 +114,13 @@ def _memory(simulation: Simulation) -> dict[str, dict[str, Any]]:
 
 def _counters(steps: Table, simulation: Simulation) -> Table:
     """Running, waiting and used pages at each stretch, as one long table of named values."""
-    usable = simulation.replicas[0].engine.pool.usable if simulation.replicas else 0
+    usable = _usable(simulation)[steps["replica"]] if len(steps["replica"]) else np.ones(0, dtype=np.int64)
     count = len(steps["start"])
     values = {
         "running": steps["running"],
         "waiting": steps["waiting"],
-        "kv_used": (usable - steps["free_pages"]) / max(usable, 1),
-        "kv_cached": steps["cached_pages"] / max(usable, 1),
+        "kv_used": (usable - steps["free_pages"]) / np.maximum(usable, 1),
+        "kv_cached": steps["cached_pages"] / np.maximum(usable, 1),
     }
     return {
         "replica": np.tile(steps["replica"], len(values)),

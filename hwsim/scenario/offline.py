@@ -132,7 +132,7 @@ def run_offline(scenario: Scenario, *, seed: int | None, record: str) -> Result:
 
 
 def _batches(scenario: Scenario, pricer: GraphPricer, seed: int) -> tuple[StaticBatches, Any]:
-    from hwsim.scenario.build import _requests
+    from hwsim.scenario.intake import Intake
     from hwsim.workload.workload import Workload
 
     workload = Workload.from_spec(scenario.tree.get("workload") or {}, base_dir=scenario.folder("workload.trace"))
@@ -142,7 +142,7 @@ def _batches(scenario: Scenario, pricer: GraphPricer, seed: int) -> tuple[Static
     if batching is not None and batching.kind == "static" and batching.size is not None:
         rows = min(rows, batching.size)
     batches = StaticBatches(pricer, rows, workload.closed)
-    batches.run(_requests(workload, seed))
+    batches.run(Intake(workload).requests(seed))
     return batches, workload
 
 

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND
+from hwsim.serving.flight import Handovers
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
+    from hwsim.serving.engine import Engine
     from hwsim.serving.journal import Journal
-    from hwsim.serving.replica import Replica
 
 Table = dict[str, Any]
 
 
-def request_table(journal: Journal, unfinished: list[tuple[Any, int]]) -> Table:
-    """One row per request that arrived, in order of arrival: times in seconds (NaN where never reached)."""
+def request_table(
+    journal: Journal, unfinished: list[tuple[Any, int]], belongings: Mapping[str, Callable[[int], str]]
+) -> Table:
+    """One row per request that arrived, in order of arrival: times in seconds (NaN where never reached).
+
+    ``belongings`` adds a column per name, from the index of each request.
+    """
     done = journal.request_table()
     rest = [(request, replica) for request, replica in [*journal.others, *unfinished]]
     index = np.concatenate([done["index"], np.array([r.index for r, _ in rest], dtype=np.int64)])
@@ -48,6 +55,7 @@ def request_table(journal: Journal, unfinished: list[tuple[Any, int]]) -> Table:
         "preemptions": column("preemptions", [request.preemptions for request, _ in rest]),
         "status": [statuses[i] for i in order],
         "reason": [reasons[i] for i in order],
+        **{name: [of(i) for i in index[order].tolist()] for name, of in belongings.items()},
     }
 
 
@@ -81,11 +89,18 @@ def gap_table(journal: Journal) -> Table:
     return {"gap_s": gaps, "count": np.array([count for _, count in journal.gaps], dtype=np.int64)}
 
 
-def schedule_table(replicas: list[Replica], first_s: float, end_s: float) -> Table:
+def handover_table(flights: list[Handovers]) -> Table:
+    """One row per request whose KV went from prefill to decode, in the order of arrival there; times in seconds."""
+    raw = [record.table() for record in flights]
+    whole = {name: np.concatenate([table[name] for table in raw]) for name in raw[0]}
+    times = {f"{name}_s": whole.pop(name) / TICKS_PER_SECOND for name in Handovers.TIMES}
+    return whole | times
+
+
+def schedule_table(engines: list[Engine], first_s: float, end_s: float) -> Table:
     """Who was scheduled in each step that starts in the window, in vLLM's terms."""
     out: dict[str, list] = {}
-    for replica in replicas:
-        engine = replica.engine
+    for engine in engines:
         if engine.log is None:
             continue
         raw = engine.journal.stretch_table()

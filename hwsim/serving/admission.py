@@ -90,27 +90,25 @@ class Admission:
         self.tried = False  # in this call
         self.watermark = int(engine.config.watermark * engine.config.num_gpu_blocks)
 
-    def arrive(self, request: Request) -> None:
-        """An arrival becomes visible: refused if no engine state could ever serve it, else queued."""
+    def refusal(self, request: Request) -> str | None:
+        """Why no state of the engine could ever serve ``request``, or None; its limits are cut to what it accepts."""
         engine = self.engine
         limit = engine.config.max_model_len
         if request.prompt_tokens >= limit:
-            reason = f"prompt of {request.prompt_tokens} tokens leaves no room in max_model_len {limit}"
-            self._reject(request, reason)
-            return
+            return f"prompt of {request.prompt_tokens} tokens leaves no room in max_model_len {limit}"
         if -(-request.prompt_tokens // engine.pool.block_size) > engine.pool.usable:
-            self._reject(request, self.too_large(request))
-            return
+            return self.too_large(request)
         room = limit - request.prompt_tokens
         if request.output_tokens >= room:
             request.output_tokens = room
             request.ends_by_eos = False
         if request.max_tokens > room:
             request.max_tokens = room
-        reason = engine.scheduler.receives(request)
-        if reason is not None:
-            self._reject(request, reason)
-        elif self.waiting.push(request):
+        return engine.scheduler.receives(request)
+
+    def arrive(self, request: Request) -> None:
+        """An arrival becomes visible and is queued."""
+        if self.waiting.push(request):
             self.blocked = False
 
     def return_to_front(self, request: Request) -> None:

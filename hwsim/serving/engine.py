@@ -44,6 +44,7 @@ class Engine:
         "calls",
         "config",
         "current",
+        "held",
         "inbox",
         "journal",
         "knots",
@@ -71,6 +72,7 @@ class Engine:
         "single_step",
         "stalled_until",
         "step",
+        "waits",
         "wasted_rows",
         "windows",
     )
@@ -91,7 +93,8 @@ class Engine:
         self.journal = journal or Journal()
         self.single_step = single_step
         self.log = log
-        self.listened = False  # somebody acts on answers: stop where one could matter
+        self.listened = False  # somebody wants to know of answers,
+        self.waits = True  # and may act on one: stop where that could matter
         self.pool = PagePool(
             config.num_gpu_blocks,
             config.block_size,
@@ -111,6 +114,7 @@ class Engine:
         self.scheduler: Scheduler = scheduler(self)
         self.step = 0
         self.stalled_until = -1
+        self.held: int | None = None  # a call that waits for what an answer brings
         self.calls = 0
         self.leaving_since = 0
         self.knots = False  # end stretches at knots of the context, where what the engine asks of capacities changes
@@ -128,6 +132,11 @@ class Engine:
     def submit(self, request: Request, alone: int) -> None:
         """Deliver ``request`` at alone time ``alone`` (not before an earlier one, not before the last call)."""
         request.arrival_alone = alone
+        reason = self.admission.refusal(request)
+        if reason is not None:
+            request.status, request.reason = "rejected", reason
+            self.reject(request, alone)
+            return
         self.inbox.append(request)
         if self.stalled_until >= FAR:
             self.stalled_until = alone
@@ -154,6 +163,8 @@ class Engine:
         return self._idle_call()
 
     def _idle_call(self) -> int | None:
+        if self.held is not None:
+            return self.held
         end = self.pipeline.end
         if self.leaving:
             return end
@@ -175,7 +186,7 @@ class Engine:
         limit = until + 1 if inclusive else until
         notices, rows, pipeline, waiting = self.notices, self.rows, self.pipeline, self.admission.waiting
         while True:
-            if notices and notices[0][0] < limit:
+            if notices and self.waits and notices[0][0] < limit:
                 limit = notices[0][0]
             if rows.count or self.partials or waiting:
                 call = pipeline.end
@@ -199,10 +210,12 @@ class Engine:
             self._end_rows()
         elif self.leaving and self.leaving_since < self.calls:
             self.free_leaving()
-        if self.notices and self.notices[0][0] < limit:
+        if self.notices and self.waits and self.notices[0][0] < limit:
             limit = self.notices[0][0]
             if limit <= call:
+                self.held = call
                 return  # whoever listens may answer before this call decides
+        self.held = None
         self.calls += 1
         if self.mail or self.ready:
             self.remote.open_mail(call)
@@ -223,7 +236,9 @@ class Engine:
         """Nothing could be scheduled: wait for the output in flight, or give up what can never be served."""
         self.stalled_until = self.pipeline.end
         if call >= self.pipeline.end and not self.running and self.admission.waiting:
-            if self.remote.pending:
+            if self.remote.ready:
+                pass  # they find places in the next call
+            elif self.remote.pending:
                 self.stalled_until = self.remote.next_news()
             elif self.admission.tried:
                 self.admission.reject_head()
@@ -413,8 +428,14 @@ class Engine:
         """Take everything from ``request``, which gives back ``given`` tokens of this call; see ``preemption``."""
         preempt(self, request, given)
 
-    def reject(self, request: Request) -> None:
-        """A request that is not served ends here, counted with its reason."""
+    def reject(self, request: Request, time: int | None = None) -> None:
+        """A request that is not served ends here, counted with its reason (at ``time``, or when the device is idle)."""
         self.journal.rejected(self.replica, request)
-        if self.listened:
-            self.notices.append((max(self.pipeline.end, request.arrival_alone), request))
+        if not self.listened:
+            return
+        time = max(self.pipeline.end, request.arrival_alone) if time is None else time
+        notices = self.notices
+        place = len(notices)
+        while place and notices[place - 1][0] > time:
+            place -= 1
+        notices.insert(place, (time, request))

@@ -7,6 +7,7 @@ from hwsim.kernel.capacity import Capacity
 from hwsim.kernel.clock import Clock
 from hwsim.kernel.domain import Domain
 from hwsim.serving.engine import FAR, Engine
+from hwsim.serving.request import Request
 from hwsim.serving.source import OpenLoop, Source
 from hwsim.serving.timeline import Timeline
 
@@ -47,6 +48,13 @@ class Replica:
         first = self.source.next_arrival()
         if first is not None:
             self.timer.set(max(first, self.clock.now))
+
+    def finish(self) -> None:
+        """Nothing is left to do once the clock has no events."""
+
+    def stuck(self) -> list[tuple[Request, int]]:
+        """Nobody outside holds a request."""
+        return []
 
     @property
     def runs_ahead(self) -> bool:
@@ -91,7 +99,7 @@ class Replica:
         notices = self.engine.notices
         while notices and notices[0][0] <= alone:
             time, request = notices.popleft()
-            self.source.answered(request, self.timeline.wall(time) >> SUBTICK_BITS)
+            self.source.answered(request, self.timeline.wall(time))
 
     def _arm(self) -> None:
         """Set the timer to the next moment at which anything can change: a call, an answer, an arrival, the end."""

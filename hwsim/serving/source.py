@@ -3,37 +3,40 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from heapq import heappop, heappush
 from typing import Protocol
 
+from hwsim.cost.price import SUBTICK_BITS
 from hwsim.serving.request import Request
 
 CHUNK = 4096
 
 
-def dealt(requests: Iterator[Request], hands: int) -> list[Iterator[Request]]:
-    """The requests dealt round robin: one iterator per hand, each keeping only what others have drawn for it."""
+def dealt(requests: Iterator[Request], hands: int, choose: Callable[[Request], int]) -> list[Iterator[Request]]:
+    """The requests dealt to ``hands`` by ``choose``: each hand keeps only what others have drawn for it."""
     if hands == 1:
         return [requests]
     piles: list[deque[Request]] = [deque() for _ in range(hands)]
-    turn = 0
 
     def hand(number: int) -> Iterator[Request]:
-        nonlocal turn
         while True:
             while not piles[number]:
                 request = next(requests, None)
                 if request is None:
                     return
-                piles[turn].append(request)
-                turn = (turn + 1) % hands
+                piles[choose(request)].append(request)
             yield piles[number].popleft()
 
     return [hand(number) for number in range(hands)]
 
 
 class Source(Protocol):
-    """Delivers requests in time order; ``answered`` tells it that one of its requests is done."""
+    """Delivers requests in time order; ``answered`` tells it that one of its requests is done.
+
+    ``next_arrival`` and ``take`` are in whole ticks, for engines that wake with the clock; ``next_time`` and ``pop``
+    are exact to the subtick.
+    """
 
     def next_arrival(self) -> int | None:
         """Time (ps) of the next request that is already certain, or None."""
@@ -43,8 +46,16 @@ class Source(Protocol):
         """All requests that arrive at or before ``until`` (ps)."""
         ...
 
+    def next_time(self) -> int | None:
+        """Time (subticks) of the next request that is already certain, or None."""
+        ...
+
+    def pop(self) -> Request:
+        """The next request."""
+        ...
+
     def answered(self, request: Request, time: int) -> None:
-        """``request`` was completed or refused at ``time`` (ps)."""
+        """``request`` was completed or refused at ``time`` (subticks)."""
         ...
 
 
@@ -69,6 +80,17 @@ class OpenLoop:
             self._head = next(self._requests, None)
         return taken
 
+    def next_time(self) -> int | None:
+        """Time of the next request in subticks, or None at the end."""
+        return self._head.arrival << SUBTICK_BITS if self._head is not None else None
+
+    def pop(self) -> Request:
+        """The next request."""
+        head = self._head
+        assert head is not None
+        self._head = next(self._requests, None)
+        return head
+
     def ahead(self) -> list[Request]:
         """The next few thousand requests, for an engine that may run ahead of the clock."""
         taken = []
@@ -84,31 +106,42 @@ class OpenLoop:
 class ClosedLoop:
     """``concurrency`` clients, each with one request at a time; the next comes ``think`` ps after the answer."""
 
-    __slots__ = ("_due", "_requests", "think")
+    __slots__ = ("_due", "_requests", "_sent", "think")
 
     def __init__(self, requests: Iterator[Request], concurrency: int, think: int = 0) -> None:
         self._requests = requests
         self.think = think
-        self._due: list[Request] = []
+        self._due: list[tuple[int, int, Request]] = []
+        self._sent = 0
         for _ in range(concurrency):
             self._send(0)
 
     def _send(self, time: int) -> None:
         request = next(self._requests, None)
         if request is not None:
-            request.arrival = time
-            self._due.append(request)  # answers come in time order and think is constant: so does this list
+            request.arrival = time >> SUBTICK_BITS
+            self._sent += 1
+            heappush(self._due, (time, self._sent, request))
 
     def next_arrival(self) -> int | None:
         """Time of the next request that some client is about to send."""
-        return self._due[0].arrival if self._due else None
+        return self._due[0][0] >> SUBTICK_BITS if self._due else None
 
     def take(self, until: int) -> list[Request]:
         """All requests sent at or before ``until``."""
-        taken = [request for request in self._due if request.arrival <= until]
-        del self._due[: len(taken)]
+        taken = []
+        while self._due and self._due[0][0] >> SUBTICK_BITS <= until:
+            taken.append(heappop(self._due)[2])
         return taken
+
+    def next_time(self) -> int | None:
+        """Time of the next request in subticks."""
+        return self._due[0][0] if self._due else None
+
+    def pop(self) -> Request:
+        """The next request."""
+        return heappop(self._due)[2]
 
     def answered(self, request: Request, time: int) -> None:
         """The client of ``request`` thinks, then sends its next one."""
-        self._send(time + self.think)
+        self._send(time + (self.think << SUBTICK_BITS))

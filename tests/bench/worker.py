@@ -47,7 +47,7 @@ def measure(requests: int, output: int, rate: float, profile: bool) -> dict[str,
         "cpu_s": cpu,
         "requests_per_cpu_s": requests / cpu,
         "stretches": journal.stretches,
-        "steps": sum(replica.engine.step for replica in simulation.replicas),
+        "steps": sum(engine.step for engine in simulation.engines),
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "shares": shares,
     }

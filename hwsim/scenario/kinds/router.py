@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+from hwsim.scenario.schema.quantity import Count, Seconds, Share
 from hwsim.scenario.schema.record import Kind
 
 
@@ -13,22 +14,51 @@ class RoundRobin(Kind):
     kind: Literal["round_robin"]
 
 
+class Random(Kind):
+    """Each replica is as likely, independently for each request."""
+
+    kind: Literal["random"]
+
+
 class LeastLoaded(Kind):
-    """The replica with the fewest requests waiting and running."""
+    """The replica with the fewest unfinished requests (or prompt tokens of such), seen every ``age``."""
 
     kind: Literal["least_loaded"]
+    by: Literal["requests", "tokens"] = "requests"
+    age: Seconds = 0.0
 
 
 class PowerOfTwo(Kind):
-    """The less loaded of two replicas drawn at random."""
+    """The less loaded of two replicas drawn at random, seen every ``age``."""
 
     kind: Literal["power_of_two"]
+    by: Literal["requests", "tokens"] = "requests"
+    age: Seconds = 0.0
+
+
+class SessionSticky(Kind):
+    """Requests whose first ``blocks`` prefix blocks are the same stay on one replica."""
+
+    kind: Literal["session_sticky"]
+    blocks: Count = 1
+
+
+class VllmInternal(Kind):
+    """The score by which vLLM balances data-parallel engines, from statistics that arrive every ``age``."""
+
+    kind: Literal["vllm_internal"]
+    age: Seconds = 0.1
+    version: Literal["0.11", "0.33"] = "0.33"
 
 
 class PrefixAware(Kind):
-    """The replica that holds the longest prefix of the prompt, load permitting."""
+    """The replica that was sent the longest prefix of the prompt, if it is long enough and loads are balanced."""
 
     kind: Literal["prefix_aware"]
+    threshold: Share = 0.5
+    imbalance: Count = 32
+    capacity: Count = 1 << 20
+    age: Seconds = 0.0
 
 
 class KvAware(Kind):
@@ -37,4 +67,4 @@ class KvAware(Kind):
     kind: Literal["kv_aware"]
 
 
-PART = (RoundRobin, LeastLoaded, PowerOfTwo, PrefixAware, KvAware)
+PART = (RoundRobin, Random, LeastLoaded, PowerOfTwo, SessionSticky, VllmInternal, PrefixAware, KvAware)

@@ -87,6 +87,7 @@ class Serve(Engine):
 
     engine: Text | None = None
     router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
+    decode_router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = None
     pools: dict[Name, Engine] | None = None
 

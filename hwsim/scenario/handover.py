@@ -1,0 +1,116 @@
+"""Pools of prefill and decode engines put together: their connector, the ways between them and what those cost."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from hwsim.errors import ScenarioError
+from hwsim.part import Parts
+from hwsim.scenario.routers import router_of
+from hwsim.serving.disaggregation import Disaggregation
+from hwsim.serving.handover import Figures, Mover, Side
+from hwsim.units import parse
+
+if TYPE_CHECKING:
+    from hwsim.scenario.build import Pool, Simulation
+    from hwsim.scenario.job import Job
+    from hwsim.serving.source import Source
+
+CONNECTORS = Parts("hwsim.serving.policies.handover")
+
+
+def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggregation:
+    """The engines of a job with roles, behind its routers and with its connector between them."""
+    pools = [pool for pool in simulation.pools if pool.machine.job is job]
+    prefill = [pool for pool in pools if pool.machine.role == "prefill"]
+    decode = [pool for pool in pools if pool.machine.role == "decode"]
+    first = [engine for pool in prefill for engine in pool.engines]
+    second = [engine for pool in decode for engine in pool.engines]
+    handover, local = job.serve.handover, job.serve.local_prefill
+    assert handover is not None
+    return Disaggregation(
+        first,
+        second,
+        source,
+        (
+            router_of(job, "router", len(first), simulation.seed),
+            router_of(job, "decode_router", len(second), simulation.seed),
+        ),
+        CONNECTORS.get(handover.kind)(handover),
+        _mover(simulation, job, prefill, decode),
+        simulation.clock,
+        simulation.journal,
+        local_below=local.below if local is not None else 0,
+        numbers=[engine.replica for engine in (*first, *second)],
+    )
+
+
+def _mover(simulation: Simulation, job: Job, prefill: list[Pool], decode: list[Pool]) -> Mover:
+    handover = job.serve.handover
+    assert handover is not None
+    given = figures(handover.kind)
+    machine = decode[0].machine
+    costs = Figures(
+        handover.launch if handover.launch is not None else given["launch"],
+        handover.descriptor if handover.descriptor is not None else given["descriptor"],
+        machine.model.num_hidden_layers if machine.model is not None else 1,
+        handover.pieces == "layer",
+    )
+    where = job.where(job.path("serve.handover"))
+    if handover.bandwidth is None and machine.system is None:
+        raise ScenarioError.of("KV has no way to go", where=where, expected="a system, or handover.bandwidth")
+    sources = [side for pool in prefill for side in _sides(pool)]
+    targets = [side for pool in decode for side in _sides(pool)]
+    mover = Mover(
+        simulation.domain,
+        sources,
+        targets,
+        costs,
+        _whole(decode[0]),
+        fabric=simulation.fabric_of(machine.system) if handover.bandwidth is None else None,
+        bandwidth=handover.bandwidth,
+        latency=handover.latency,
+    )
+    try:
+        for source in range(len(sources)):
+            for target in range(len(targets)):
+                mover.way(source, target)  # a pair without a way is found now
+    except ScenarioError as error:
+        raise ScenarioError.of(
+            f"KV has no way from prefill to decode: {error}",
+            where=where,
+            expected="a network between the nodes, or handover.bandwidth",
+        ) from error
+    return mover
+
+
+def _sides(pool: Pool) -> list[Side]:
+    machine = pool.machine
+    size = float(machine.shard.kv_bytes_per_token) if machine.shard is not None else 0.0
+    return [Side(gpus, size, machine.config.block_size) for gpus in machine.places]
+
+
+def _whole(pool: Pool) -> float:
+    """KV bytes of a token over all ranks, each head once."""
+    machine = pool.machine
+    if machine.model is None or machine.shard is None:
+        return 0.0
+    from hwsim.model.sharding import Shard
+
+    return float(Shard(machine.model, 1).kv_bytes_per_token)
+
+
+@cache
+def figures(kind: str) -> dict[str, float]:
+    """What a connector costs beside the bytes, in seconds."""
+    for folder in CONNECTORS.folders():
+        path = Path(folder) / "figures.yaml"
+        if path.exists():
+            found: dict[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))
+            if kind in found:
+                return {name: float(parse(item["value"], "s")) for name, item in found[kind].items()}
+    return {"launch": 0.0, "descriptor": 0.0}

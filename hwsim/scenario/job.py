@@ -1,0 +1,137 @@
+"""The jobs of a scenario: what is written under ``jobs.NAME`` with the fields beside ``jobs`` as defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hwsim.errors import Problem, ScenarioError
+from hwsim.part import Parts
+
+if TYPE_CHECKING:
+    from hwsim.scenario.load import Scenario
+    from hwsim.scenario.schema.serve import Engine, Serve
+    from hwsim.scenario.schema.spec import Job as Spec
+
+ROUTERS = Parts("hwsim.serving.policies.router")
+NOT_BUILT = {
+    "speculate": "speculation",
+    "place": "tiered placement",
+    "execute": "execution patterns",
+}
+
+
+@dataclass(frozen=True)
+class Job:
+    """One serving job.  ``spec``: its own fields over the common ones; ``tree``: the same as it was written."""
+
+    name: str
+    spec: Spec
+    tree: Mapping[str, Any]
+    scenario: Scenario
+    only: bool  # the scenario has no ``jobs:``
+
+    @property
+    def serve(self) -> Serve:
+        """What serves in this job."""
+        assert self.spec.serve is not None
+        return self.spec.serve
+
+    @property
+    def pools(self) -> dict[str, Engine]:
+        """Its pools by name."""
+        return self.serve.members()
+
+    def path(self, key: str) -> str:
+        """The dotted path under which ``key`` of this job is written."""
+        if self.only:
+            return key
+        own = f"jobs.{self.name}.{key}"
+        return own if self.scenario.origin(own) or not self.scenario.origin(key) else key
+
+    def pool_path(self, pool: str, key: str) -> str:
+        """The dotted path of a field of one of its pools."""
+        if self.serve.pools is None:
+            return self.path(f"serve.{key}")
+        own = self.path(f"serve.pools.{pool}.{key}")
+        return own if self.scenario.origin(own) else self.path(f"serve.{key}")
+
+    def where(self, path: str) -> str:
+        """Where a dotted path stands in the file, or the path itself."""
+        return self.scenario.origin(path) or path
+
+    def folder(self, key: str) -> Path:
+        """The folder that a file name under ``key`` is relative to."""
+        return self.scenario.folder(self.path(key))
+
+
+def jobs(scenario: Scenario) -> list[Job]:
+    """All jobs that serve; whatever cannot be simulated yet raises ``ScenarioError``, all problems at once."""
+    spec, tree = scenario.spec, scenario.tree
+    common = {key: value for key, value in tree.items() if key not in ("jobs", "system", "study", "claims")}
+    found, problems = [], []
+    for name, member in spec.members().items():
+        own = (tree.get("jobs") or {}).get(name) or {}
+        job = Job(name, member, _over(common, own), scenario, spec.jobs is None)
+        problems += _problems(job)
+        found.append(job)
+    if problems:
+        raise ScenarioError(problems)
+    return found
+
+
+def _over(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(low)
+    for key, value in high.items():
+        below = merged.get(key)
+        merged[key] = _over(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def _problems(job: Job) -> list[Problem]:
+    for what in ("train", "graph"):
+        if getattr(job.spec, what) is not None:
+            return [Problem(f"not built yet: {what}", where=job.where(job.path(what)))]
+    problems = []
+    for pool, fields in job.pools.items():
+        problems += [
+            Problem(f"not built yet: {text}", where=job.where(job.pool_path(pool, name)))
+            for name, text in NOT_BUILT.items()
+            if getattr(fields, name) is not None
+        ]
+        if fields.pipeline_parallel_size != 1:
+            where = job.where(job.pool_path(pool, "pipeline_parallel_size"))
+            problems.append(Problem("not built yet: pipeline_parallel_size above 1", where=where))
+    problems += _role_problems(job)
+    serve = job.serve
+    for key in ("router", "decode_router"):
+        router = getattr(serve, key)
+        if router is not None and router.kind not in ROUTERS:
+            where = job.where(job.path(f"serve.{key}"))
+            problems.append(Problem(f"not built yet: router {router.kind}", where=where))
+    return list({str(problem): problem for problem in problems}.values())
+
+
+def _role_problems(job: Job) -> list[Problem]:
+    """Roles come in pairs, with a way for the KV from one to the other."""
+    serve = job.serve
+    roles = {fields.role or "both" for fields in job.pools.values()}
+    where = job.where(job.path("serve.pools"))
+    if roles == {"both"}:
+        return [
+            Problem(f"{key} is there, but no pool has a role", job.where(job.path(f"serve.{key}")), expected=expected)
+            for key, expected in (
+                ("handover", "pools with role: prefill and role: decode"),
+                ("local_prefill", "pools with role: prefill and role: decode"),
+                ("decode_router", "pools with role: prefill and role: decode, or router alone"),
+            )
+            if getattr(serve, key) is not None
+        ]
+    if roles != {"prefill", "decode"}:
+        got = ", ".join(sorted(roles))
+        return [Problem("the roles of the pools do not go together", where, got, "prefill and decode, or none")]
+    if serve.handover is None:
+        return [Problem("pools have roles, but there is no hand-over", where, expected="handover: nixl")]
+    return []

@@ -1,0 +1,93 @@
+"""What an engine is started with on its device: scheduler limits, KV room and the longest sequence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hwsim.errors import FitError, ScenarioError
+from hwsim.serving.engine import EngineConfig
+from hwsim.serving.kv.room import KvRoom, kv_room
+
+if TYPE_CHECKING:
+    from hwsim.hardware import Device
+    from hwsim.model.model import Model
+    from hwsim.model.sharding import Shard
+    from hwsim.scenario.schema.serve import Engine as Pool
+    from hwsim.serving.engine_profile import EngineProfile
+
+
+def settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dict[str, Any]:
+    """Scheduler settings: what the scenario says, then the API server's defaults, then the profile's."""
+    names = (
+        "max_num_batched_tokens",
+        "max_num_seqs",
+        "block_size",
+        "gpu_memory_utilization",
+        "enable_prefix_caching",
+        "enable_chunked_prefill",
+        "async_scheduling",
+        "watermark",
+    )
+    settings: dict[str, Any] = {**profile.defaults, **server}
+    for name in names:
+        value = getattr(pool, name)
+        if value is not None:
+            settings[name] = value
+    if pool.max_num_seqs is None:
+        settings["max_num_seqs"] = min(settings["max_num_seqs"], settings["max_num_batched_tokens"])
+    elif pool.max_num_batched_tokens is None:
+        settings["max_num_batched_tokens"] = max(settings["max_num_seqs"], settings["max_num_batched_tokens"])
+    if settings["max_num_seqs"] > settings["max_num_batched_tokens"]:
+        raise ScenarioError.of(
+            "max_num_seqs exceeds max_num_batched_tokens",
+            where="serve.max_num_seqs",
+            got=f"{settings['max_num_seqs']} > {settings['max_num_batched_tokens']}",
+            expected="at most max_num_batched_tokens: every running request takes a token",
+        )
+    settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
+    settings["scheduling_policy"] = pool.policy
+    if pool.batching is not None and pool.batching.kind == "static":
+        settings["scheduler"] = "static"
+        settings["max_num_seqs"] = getattr(pool.batching, "size", None) or settings["max_num_seqs"]
+    return settings
+
+
+def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, settings: dict[str, Any]) -> KvRoom:
+    memory = profile.memory
+    return kv_room(
+        total_bytes=device.hbm_bytes,
+        utilisation=settings["gpu_memory_utilization"],
+        weight_bytes=shard.weight_bytes,
+        activation_bytes=shard.activation_peak_bytes(settings["max_num_batched_tokens"], settings["max_num_seqs"]),
+        runtime_bytes=memory["runtime"],
+        graph_bytes=memory["graphs"],
+        graphs_inside_budget=memory["graphs_inside_budget"],
+        activations_inside_budget=memory.get("activations_inside_budget", True),
+        of_free=memory.get("of_free", False),
+        page_bytes=shard.kv_bytes_per_token * settings["block_size"],
+        kv_cache_memory_bytes=pool.kv_cache_memory_bytes,
+        num_gpu_blocks_override=pool.num_gpu_blocks_override,
+        what=f"{shard.model.hf_id} on {shard.tensor_parallel_size} x {device.name}",
+    )
+
+
+def model_length(pool: Pool, model: Model, room: KvRoom, block_size: int) -> int:
+    """``max_model_len``: given, the model's own, or with ``auto`` what the pool holds; vLLM refuses what cannot fit."""
+    fits = (room.num_gpu_blocks - 1) * block_size
+    longest = model.max_position_embeddings
+    if pool.max_model_len == "auto":
+        return min(longest, fits)
+    length = pool.max_model_len if isinstance(pool.max_model_len, int) else longest
+    if length > fits and pool.num_gpu_blocks_override is None:
+        raise FitError.of(
+            "one request of max_model_len does not fit in the KV pool",
+            where="serve.max_model_len",
+            got=f"{length} tokens",
+            expected=f"at most {fits} tokens ({room.num_gpu_blocks} blocks of {block_size}), or auto",
+        )
+    return length
+
+
+def engine_config(settings: dict[str, Any], num_gpu_blocks: int) -> EngineConfig:
+    """The engine's start-up options, with the pages that it found room for."""
+    return EngineConfig.of(settings, num_gpu_blocks)

@@ -1,0 +1,369 @@
+"""Prefill and decode on different engines: who is asked when, what is pinned meanwhile, and when the KV goes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hwsim.cost.price import SUBTICK_BITS
+from hwsim.kernel.clock import Clock
+from hwsim.serving.agenda import Agenda
+from hwsim.serving.engine import FAR, Engine
+from hwsim.serving.flight import Flight, Handovers
+from hwsim.serving.handover import Connector, Mover
+from hwsim.serving.journal import Journal
+from hwsim.serving.remote import LOADING
+from hwsim.serving.request import Request
+from hwsim.serving.routing import Loads, Router, Seen
+from hwsim.serving.source import OpenLoop, Source
+
+PREFILL, DECODE = 0, 1
+
+
+class Disaggregation:
+    """Pools of prefill and decode engines with a connector between them (vLLM and SGLang style).
+
+    A request is prefilled as a *leg* with one output whose pages stay pinned at prefill until they have been read.
+    At decode it queues like any other; at the head of that queue it gets its pages, then its KV is moved there, and
+    the first step boundary after the last byte lets it in.  The ``connector`` says in which order these things happen.
+    Back-pressure follows from the pins: a prefill engine whose pages nobody reads admits nobody.
+
+    Engines are looked at when a call of theirs can matter to others: prefill engines always, decode engines only
+    while somebody waits there for pages (or for an answer, in a closed loop); otherwise they lag behind the clock.
+    """
+
+    def __init__(
+        self,
+        prefill: Sequence[Engine],
+        decode: Sequence[Engine],
+        source: Source,
+        routers: tuple[Router, Router],
+        connector: Connector,
+        mover: Mover,
+        clock: Clock,
+        journal: Journal,
+        *,
+        local_below: int = 0,
+        numbers: Sequence[int] | None = None,
+    ) -> None:
+        """``numbers``: by which results know the engines, prefill first (else their places here)."""
+        self.engines = [*prefill, *decode]
+        self.first_decode = len(prefill)
+        self.numbers = list(numbers if numbers is not None else range(len(self.engines)))
+        self.source = source
+        self.routers = routers
+        self.connector = connector
+        self.mover = mover
+        self.clock = clock
+        self.journal = journal
+        self.local_below = local_below
+        self.eager = not isinstance(source, OpenLoop)  # answers matter
+        self.loads = (Loads(len(prefill)), Loads(len(decode)))
+        self.views = list(self.loads)
+        self.refreshed = [-1, -1]
+        self.seen = Seen()
+        self.agenda = Agenda(len(self.engines))
+        self.calls = [FAR] * len(self.engines)
+        self.wants = [0] * len(self.engines)  # requests that wait for pages there
+        self.flights: dict[Request, Flight] = {}  # by leg and by request
+        self.computing: list[dict[Flight, None]] = [{} for _ in prefill]
+        self.handovers = Handovers()
+        self.timer = clock.timer(self._wake, late=True)
+        for engine in self.engines:
+            engine.listened = True
+            engine.waits = False
+
+    def start(self) -> None:
+        """Begin at the first arrival."""
+        self._arm()
+
+    def finish(self) -> None:
+        """Nothing is left to happen outside: engines that lag behind do the rest."""
+        for number, engine in enumerate(self.engines):
+            engine.advance(FAR)
+            self._hear(number, FAR)
+
+    def stuck(self) -> list[tuple[Request, int]]:
+        """Requests that can never end, each with what it waits for."""
+        found = []
+        for request, flight in self.flights.items():
+            if request is flight.request and request.status not in ("completed", "rejected"):
+                request.status, request.reason = "unfinished", f"deadlock: waits for {flight.waits_for()}"
+                found.append((request, self.numbers[max(flight.decode, flight.prefill)]))
+        return found
+
+    # -- the loop ------------------------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        end = self.clock.now << SUBTICK_BITS
+        agenda, source = self.agenda, self.source
+        while True:
+            moment, arrival = agenda.next(), source.next_time()
+            time = moment if arrival is None or moment < arrival else arrival
+            if time > end:
+                break
+            if arrival == time:
+                self._arrive(source.pop(), time)
+            else:
+                self._advance(agenda.pop(), time)
+        self._arm()
+
+    def _arm(self) -> None:
+        arrival = self.source.next_time()
+        moment = self.agenda.next()
+        if arrival is not None and arrival < moment:
+            moment = arrival
+        if moment < FAR:
+            self.timer.set(max(-(-moment >> SUBTICK_BITS), self.clock.now))
+        else:
+            self.timer.cancel()
+
+    def _advance(self, number: int, time: int) -> None:
+        """Let an engine execute its calls up to ``time`` (if more than a notice is due), and hear what came of them."""
+        engine = self.engines[number]
+        if time >= self.calls[number] and (number >= self.first_decode or self._busy(engine)):
+            streams = self.connector.streams if number < self.first_decode else None
+            if streams == "chunk":
+                self._stream(number)  # what earlier calls have computed is there
+            engine.advance(time, inclusive=True)
+            call = engine.boundary()
+            self.calls[number] = FAR if call is None else call
+            if streams == "layer":
+                self._stream(number)  # layers go from the moment that the prompt is being computed
+        self._hear(number, time)
+
+    def _hear(self, number: int, time: int) -> None:
+        notices = self.engines[number].notices
+        while notices and notices[0][0] <= time:
+            moment, request = notices.popleft()
+            if request.status == LOADING:
+                self._reserved(self.flights[request], max(moment, time))
+            elif number < self.first_decode:
+                self._prefilled(self.flights.pop(request), max(moment, time))
+            else:
+                self._answered(number, request, max(moment, time))
+        self._plan(number, time)
+
+    def _plan(self, number: int, time: int) -> None:
+        """When this engine has to be looked at next."""
+        engine = self.engines[number]
+        if number < self.first_decode:
+            eager = self._busy(engine)
+            notices = engine.notices
+        else:
+            eager = self.wants[number] or self.eager
+            notices = engine.notices if eager else None
+        moment = max(self.calls[number], time) if eager else FAR  # one that lags catches up at once
+        if notices and notices[0][0] < moment:
+            moment = notices[0][0]
+        self.agenda.set(number, moment)
+
+    @staticmethod
+    def _busy(engine: Engine) -> bool:
+        """True while an engine may decide something that others want to know (not while it only has to tidy up)."""
+        return bool(engine.rows.count or engine.inbox or engine.admission.waiting or engine.partials)
+
+    def _post(self, number: int, time: int) -> None:
+        """Something was brought to an engine at ``time``: its next call may be then."""
+        if time < self.calls[number]:
+            self.calls[number] = time
+        self._plan(number, time)
+
+    # -- a request's way -----------------------------------------------------------------------------------------
+
+    def _arrive(self, request: Request, time: int) -> None:
+        if request.prompt_tokens < self.local_below:
+            number = self._choose(DECODE, request, time)
+            self.engines[number].submit(request, time)
+            self._post(number, time)
+            return
+        number = self._choose(PREFILL, request, time)
+        leg = Request(
+            request.index,
+            request.arrival,
+            request.prompt_tokens,
+            1,
+            priority=request.priority,
+            prefix_ids=request.prefix_ids,
+            prefix_block=request.prefix_block,
+        )
+        leg.keeps_kv = True
+        flight = Flight(request, leg, number)
+        self.flights[request] = self.flights[leg] = flight
+        refusal = self.engines[number].admission.refusal(leg)
+        if refusal is not None:
+            self._refuse(flight, number, refusal, time)
+            return
+        if self.connector.asks_at_arrival:
+            self._ask(flight, time)
+        if not self.connector.prefill_waits:
+            self._prefill(flight, time)
+
+    def _refuse(self, flight: Flight, number: int, reason: str, time: int) -> None:
+        """Prefill cannot serve it."""
+        self.flights.pop(flight.leg, None)
+        self.flights.pop(flight.request, None)
+        request = flight.request
+        request.status, request.reason = "rejected", reason
+        self.journal.rejected(self.numbers[number], request)
+        self.loads[PREFILL].ended(number, flight.leg)
+        self.source.answered(request, time)
+
+    def _prefill(self, flight: Flight, time: int) -> None:
+        if self.connector.streams is not None:
+            self.computing[flight.prefill][flight] = None
+        self.engines[flight.prefill].submit(flight.leg, time)
+        self._post(flight.prefill, time)
+
+    def _ask(self, flight: Flight, time: int) -> None:
+        """Decode gets the request; its KV is to come."""
+        request = flight.request
+        if flight.decode < 0:
+            flight.decode = self._choose(DECODE, request, time)
+        number = flight.decode
+        flight.asked = time
+        request.remote_tokens = request.prompt_tokens
+        request.prefilled = self.connector.sends_first_output
+        self.wants[number] += 1
+        self.engines[number].submit(request, time)
+        self._post(number, time)
+
+    def _reserved(self, flight: Flight, time: int) -> None:
+        """Decode has pages for all that is not cached there."""
+        self.wants[flight.decode] -= 1
+        flight.reserved = time
+        if self.connector.needs_room:
+            flight.tokens = flight.request.load_tokens
+        if self.connector.prefill_waits:
+            self._prefill(flight, time)
+        if flight.arrived >= 0:  # it lies in the buffer
+            self._deliver(flight, time)
+        elif flight.prefilled >= 0 and self.connector.needs_room:
+            self._send_rest(flight)
+
+    def _prefilled(self, flight: Flight, time: int) -> None:
+        """Prefill has ended (or was refused); its pages stay until they have been read."""
+        leg, request = flight.leg, flight.request
+        if leg.status == "rejected":
+            self._refuse(flight, flight.prefill, leg.reason, time)
+            return
+        flight.prefilled = time
+        self.loads[PREFILL].ended(flight.prefill, leg)
+        self.computing[flight.prefill].pop(flight, None)
+        if request.status == "rejected":  # by decode, meanwhile
+            self._release(flight, time)
+            return
+        request.cached_tokens, request.scheduled = max(leg.cached_tokens, 0), leg.scheduled
+        if not self.connector.asks_at_arrival:
+            self._ask(flight, time)
+        if not self.connector.needs_room:
+            flight.tokens = request.prompt_tokens
+        if not self.connector.needs_room or flight.reserved >= 0:
+            self._send_rest(flight)
+
+    def _answered(self, number: int, request: Request, time: int) -> None:
+        self.loads[DECODE].ended(number - self.first_decode, request)
+        flight = self.flights.pop(request, None)
+        if flight is not None and request.status == "rejected":
+            self.wants[number] -= 1
+            if flight.prefilled >= 0:
+                if flight.arrived < 0 and not flight.moving:
+                    self._release(flight, time)
+            elif self.connector.prefill_waits:  # it never began
+                del self.flights[flight.leg]
+                self.loads[PREFILL].ended(flight.prefill, flight.leg)
+        self.source.answered(request, time)
+
+    # -- bytes ---------------------------------------------------------------------------------------------------
+
+    def _stream(self, number: int) -> None:
+        """Send what is computed of prompts that are still being computed."""
+        connector, lag = self.connector, self.engines[number].pipeline.depth
+        layers = self.mover.figures.layers
+        for flight in self.computing[number]:
+            leg, whole = flight.leg, flight.request.prompt_tokens
+            if leg.scheduled is None:
+                continue
+            ready = not connector.needs_room or flight.reserved >= 0
+            if connector.streams == "layer":
+                upto = whole - -(-whole // layers)  # all but the last layer go while it computes
+            else:
+                flight.seen.append(leg.computed)
+                upto = flight.seen[-lag] if len(flight.seen) >= lag else 0
+                del flight.seen[:-lag]
+            skip = whole - flight.tokens if flight.tokens else 0
+            upto = min(upto, whole) - skip
+            if ready and upto > flight.sent:
+                self._send(flight, upto - flight.sent)
+
+    def _send_rest(self, flight: Flight) -> None:
+        if flight.tokens > flight.sent:
+            self._send(flight, flight.tokens - flight.sent)
+        elif not flight.moving:
+            self._landed(flight)
+
+    def _send(self, flight: Flight, tokens: int) -> None:
+        first = flight.started < 0
+        if first:
+            flight.started = self.clock.now << SUBTICK_BITS
+            if flight.decode < 0:  # the pair is known from the start
+                flight.decode = self._choose(DECODE, flight.request, flight.started)
+        flight.sent += tokens
+        flight.moving += 1
+        source, target = flight.prefill, flight.decode - self.first_decode
+        trips = self.connector.round_trips if first else 0
+        self.mover.send(source, target, tokens, lambda: self._moved(flight), round_trips=trips, first=first)
+
+    def _moved(self, flight: Flight) -> None:
+        flight.moving -= 1
+        if not flight.moving and flight.prefilled >= 0 and flight.sent >= flight.tokens:
+            self._landed(flight)
+            self._arm()
+
+    def _landed(self, flight: Flight) -> None:
+        """The last byte is there: prefill lets its pages go, and decode sees it at its next call."""
+        time = flight.arrived = self.clock.now << SUBTICK_BITS
+        self._release(flight, time)
+        if flight.reserved >= 0:
+            self._deliver(flight, time)
+
+    def _deliver(self, flight: Flight, time: int) -> None:
+        del self.flights[flight.request]
+        size = flight.tokens * self.mover.bytes_per_token(flight.decode - self.first_decode)
+        self.handovers.add(flight, self.numbers[flight.prefill], self.numbers[flight.decode], size)
+        self.engines[flight.decode].kv_arrived(flight.request, time)
+        self._post(flight.decode, time)
+
+    def _release(self, flight: Flight, time: int) -> None:
+        self.engines[flight.prefill].release_kv(flight.leg, time)
+        self._post(flight.prefill, time)
+
+    # -- choosing ------------------------------------------------------------------------------------------------
+
+    def _choose(self, side: int, request: Request, time: int) -> int:
+        """The engine that a side's router names, from a view that it may have of it."""
+        router, loads = self.routers[side], self.loads[side]
+        if router.sees != "nothing":
+            self._look(side, time)
+        number = router.route(self.seen.turn(request), self.views[side])
+        loads.sent(number, request)
+        return number + (self.first_decode if side == DECODE else 0)
+
+    def _look(self, side: int, time: int) -> None:
+        router = self.routers[side]
+        age = router.age << SUBTICK_BITS
+        if age:
+            if time // age <= self.refreshed[side]:
+                return
+            self.refreshed[side] = time // age
+        first, last = (0, self.first_decode) if side == PREFILL else (self.first_decode, len(self.engines))
+        if side == DECODE and not self.eager:
+            for number in range(first, last):
+                if self.calls[number] < time:
+                    self.engines[number].advance(time)
+                    call = self.engines[number].boundary()
+                    self.calls[number] = FAR if call is None else call
+                self._hear(number, time)
+        if router.sees == "engines":
+            self.loads[side].look(self.engines[first:last])
+        if age:
+            self.views[side] = self.loads[side].copy()

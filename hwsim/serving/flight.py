@@ -1,0 +1,93 @@
+"""One request on its way from prefill to decode, and the record of all such ways."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from hwsim.cost.price import SUBTICK_BITS
+from hwsim.serving.journal import Journal
+from hwsim.serving.request import Request
+
+
+class Flight:
+    """A request that one engine prefills (as ``leg``, with one output) and another decodes.  Times in subticks."""
+
+    __slots__ = (
+        "arrived",
+        "asked",
+        "decode",
+        "leg",
+        "moving",
+        "prefill",
+        "prefilled",
+        "request",
+        "reserved",
+        "scheduled",
+        "seen",
+        "sent",
+        "started",
+        "tokens",
+    )
+
+    def __init__(self, request: Request, leg: Request, prefill: int) -> None:
+        self.request = request
+        self.leg = leg
+        self.prefill = prefill
+        self.decode = -1
+        self.asked = -1  # when decode got the request
+        self.scheduled = -1
+        self.prefilled = -1
+        self.reserved = -1  # when decode had pages for it
+        self.started = -1  # when its first bytes were sent
+        self.arrived = -1
+        self.tokens = 0  # tokens of KV that have to go
+        self.seen: list[int] = []  # tokens computed as of the last looks at prefill
+        self.sent = 0
+        self.moving = 0  # parts under way
+
+    def waits_for(self) -> str:
+        """What has not happened, in words."""
+        if self.prefilled < 0 and self.leg.status == "waiting" and self.asked >= 0 and self.reserved < 0:
+            return f"pages at decode replica {self.decode}, before its prefill may start"
+        if self.prefilled < 0:
+            return f"prefill on replica {self.prefill}"
+        if self.asked >= 0 and self.reserved < 0:
+            return f"pages at decode replica {self.decode}, while it holds those of prefill replica {self.prefill}"
+        return f"its KV on the way from replica {self.prefill} to {self.decode}"
+
+
+class LegJournal(Journal):
+    """The journal of prefill engines: what they execute counts, but their legs are no requests of their own."""
+
+    __slots__ = ()
+
+    def __init__(self, whole: Journal) -> None:
+        super().__init__()
+        self._stretches, self.bounds, self.gaps = whole._stretches, whole.bounds, whole.gaps
+
+    def finished(self, replica: int, request: Request) -> None:
+        """A leg ends: its request goes on elsewhere."""
+
+    def rejected(self, replica: int, request: Request) -> None:
+        """The cluster refuses the request itself."""
+
+
+class Handovers:
+    """One row per request that was handed over: where, how much, and when each thing happened."""
+
+    COLUMNS = ("index", "prefill_replica", "decode_replica", "tokens", "bytes")
+    TIMES = ("prefilled", "asked", "reserved", "started", "arrived")
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[int, ...]] = []
+
+    def add(self, flight: Flight, prefill: int, decode: int, size: float) -> None:
+        """A flight that has arrived, between the replicas of these numbers."""
+        times = [getattr(flight, name) >> SUBTICK_BITS for name in self.TIMES]
+        self._rows.append((flight.request.index, prefill, decode, flight.tokens, round(size), *times))
+
+    def table(self) -> dict[str, np.ndarray]:
+        """All rows as int64 columns, times in picoseconds."""
+        names = (*self.COLUMNS, *self.TIMES)
+        rows = np.array(self._rows, dtype=np.int64).reshape(-1, len(names))
+        return {name: rows[:, i] for i, name in enumerate(names)}

@@ -1,0 +1,27 @@
+"""Replicas take turns, whatever they are doing."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from hwsim.kernel.random import Stream
+from hwsim.serving.routing import Loads, Seen, Sees
+
+
+class RoundRobin:
+    """The first request goes to the first replica."""
+
+    sees: ClassVar[Sees] = "nothing"
+    age = 0
+
+    def __init__(self, parameters: Any, replicas: int, stream: Stream) -> None:
+        self.replicas = replicas
+        self.turn = -1
+
+    def route(self, request: Seen, loads: Loads) -> int:
+        """The next replica in turn."""
+        self.turn = (self.turn + 1) % self.replicas
+        return self.turn
+
+
+PART = RoundRobin

@@ -1,0 +1,65 @@
+"""Which replicas hold which prefix: one index for all of them, walked once per request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+
+class PrefixIndex:
+    """Prefix blocks by the chain of all that precede them, each with a bit per replica that has it.
+
+    Blocks are forgotten least recently used first beyond ``capacity`` blocks (0: never).  An entry is two integers in
+    a dict, under 100 bytes.
+    """
+
+    __slots__ = ("capacity", "holders")
+
+    def __init__(self, capacity: int = 0) -> None:
+        self.capacity = capacity
+        self.holders: dict[int, int] = {}
+
+    def depths(self, ids: Iterable[int], replicas: int) -> list[int]:
+        """How many leading blocks each replica holds."""
+        found = [0] * replicas
+        chain = depth = 0
+        alive = (1 << replicas) - 1
+        for key in ids:
+            chain = hash((chain, key))
+            holders = self.holders.get(chain, 0) & alive
+            lost = alive & ~holders
+            while lost:
+                bit = lost & -lost
+                found[bit.bit_length() - 1] = depth
+                lost ^= bit
+            alive = holders
+            if not alive:
+                return found
+            depth += 1
+        while alive:
+            bit = alive & -alive
+            found[bit.bit_length() - 1] = depth
+            alive ^= bit
+        return found
+
+    def add(self, ids: Iterable[int], replica: int) -> None:
+        """``replica`` has computed (or will) the blocks named ``ids``."""
+        holders, bit = self.holders, 1 << replica
+        chain = 0
+        if self.capacity:
+            for key in ids:
+                chain = hash((chain, key))
+                holders[chain] = holders.pop(chain, 0) | bit  # to the young end
+            while len(holders) > self.capacity:
+                del holders[next(iter(holders))]
+        else:
+            for key in ids:
+                chain = hash((chain, key))
+                holders[chain] = holders.get(chain, 0) | bit
+
+    def drop(self, chain: int, replica: int) -> None:
+        """``replica`` has lost the block known by ``chain``."""
+        left = self.holders.get(chain, 0) & ~(1 << replica)
+        if left:
+            self.holders[chain] = left
+        else:
+            self.holders.pop(chain, None)

@@ -1,0 +1,115 @@
+"""What a router may see and must answer: a request without its true length, and loads of replicas as of some time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
+
+if TYPE_CHECKING:
+    from hwsim.serving.engine import Engine
+    from hwsim.serving.request import Request
+
+Sees = Literal["nothing", "counts", "engines"]
+
+
+class Seen:
+    """A request as policies see it: everything but how long its answer will be.  One object, turned to each in turn."""
+
+    __slots__ = ("_request",)
+
+    def __init__(self) -> None:
+        self._request: Request | None = None
+
+    def turn(self, request: Request) -> Seen:
+        """Show ``request`` from now on."""
+        self._request = request
+        return self
+
+    @property
+    def arrival(self) -> int:
+        """Arrival in picoseconds."""
+        return self._request.arrival  # type: ignore[union-attr]
+
+    @property
+    def prompt_tokens(self) -> int:
+        """Length of the prompt."""
+        return self._request.prompt_tokens  # type: ignore[union-attr]
+
+    @property
+    def max_tokens(self) -> int:
+        """The limit that the client gave for the answer."""
+        return self._request.max_tokens  # type: ignore[union-attr]
+
+    @property
+    def priority(self) -> int:
+        """Smaller is more urgent."""
+        return self._request.priority  # type: ignore[union-attr]
+
+    @property
+    def prefix_ids(self) -> tuple[int, ...] | None:
+        """Names of the prompt's leading blocks, or None."""
+        return self._request.prefix_ids  # type: ignore[union-attr]
+
+    @property
+    def prefix_block(self) -> int:
+        """Tokens per prefix block."""
+        return self._request.prefix_block  # type: ignore[union-attr]
+
+
+class Loads:
+    """Loads of all replicas as columns, as of one time; policies read them and never write.
+
+    ``requests`` and ``tokens`` (unfinished requests and their prompt tokens) are what a router can count itself from
+    what it sent and what was answered.  ``waiting``, ``running`` and ``kv_usage`` come from the engines and are filled
+    only for routers that see ``engines``.
+    """
+
+    __slots__ = ("kv_usage", "requests", "running", "tokens", "waiting")
+
+    def __init__(self, replicas: int) -> None:
+        self.requests: list[int] = [0] * replicas
+        self.tokens: list[int] = [0] * replicas
+        self.waiting: list[int] = [0] * replicas
+        self.running: list[int] = [0] * replicas
+        self.kv_usage: list[float] = [0.0] * replicas
+
+    def sent(self, replica: int, request: Request) -> None:
+        """Count a request that was sent to a replica."""
+        self.requests[replica] += 1
+        self.tokens[replica] += request.prompt_tokens
+
+    def ended(self, replica: int, request: Request) -> None:
+        """Count a request that a replica has answered or refused."""
+        self.requests[replica] -= 1
+        self.tokens[replica] -= request.prompt_tokens
+
+    def copy(self) -> Loads:
+        """The loads as they are now, to be kept."""
+        copy = Loads(0)
+        for name in self.__slots__:
+            setattr(copy, name, list(getattr(self, name)))
+        return copy
+
+    def look(self, engines: Sequence[Engine]) -> None:
+        """Read what only the engines know."""
+        for i, engine in enumerate(engines):
+            self.waiting[i] = len(engine.admission.waiting) + len(engine.inbox)
+            self.running[i] = len(engine.running)
+            pool = engine.pool
+            self.kv_usage[i] = (pool.usable - pool.free) / pool.usable
+
+
+class Router(Protocol):
+    """Chooses a replica for each request.
+
+    ``sees`` says what the choice depends on: ``nothing`` of the replicas' state (then engines run ahead of the
+    clock), ``counts`` of unfinished requests, or the ``engines`` themselves.  ``age`` (ps) is how often the view is
+    refreshed; 0 is a view of the present.
+    """
+
+    sees: ClassVar[Sees]
+    age: int
+
+    def route(self, request: Seen, loads: Loads) -> int:
+        """The number of the replica that gets ``request``."""
+        ...
