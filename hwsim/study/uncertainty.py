@@ -75,7 +75,13 @@ def adjusted(draw: int) -> Callable[[Simulation], None]:
     """What makes a built simulation one of the draws."""
 
     def adjust(simulation: Simulation) -> None:
-        efficiency = simulation.machine.efficiency
+        for pool in simulation.pools:
+            efficiency = pool.machine.efficiency
+            scale = factors_of(efficiency)
+            for engine in pool.engines:
+                engine.pricer = ScaledPricer(engine.pricer, scale)
+
+    def factors_of(efficiency: Any) -> Callable[[str], float]:
         name = efficiency.name if efficiency is not None else ""
         factors: dict[str, float] = {}
 
@@ -86,8 +92,7 @@ def adjusted(draw: int) -> Callable[[Simulation], None]:
                 factors[bound] = math.exp(spread.of_law(bound, efficiency) * z)
             return factors[bound]
 
-        for replica in simulation.replicas:
-            replica.engine.pricer = ScaledPricer(replica.engine.pricer, factor)
+        return factor
 
     return adjust
 
