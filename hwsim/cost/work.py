@@ -221,7 +221,9 @@ class PassWork:
         for each in collectives:
             nodes = 1 if self.gpus_per_node is None else max(1, -(-each.ranks // self.gpus_per_node))
             if each.operation == "p2p":
-                seconds = law.p2p(each.size)
+                layout, node = self.shard.layout, self.gpus_per_node
+                whole = layout.tensor_parallel_size * layout.pipeline_parallel_size
+                seconds = law.p2p(each.size, 1 if node is None or whole <= node else 2)
             else:
                 seconds = getattr(law, each.operation)(each.ranks, each.size, nodes)
             work.nvlink += each.times * seconds

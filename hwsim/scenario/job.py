@@ -101,9 +101,6 @@ def _problems(job: Job) -> list[Problem]:
             for name, text in NOT_BUILT.items()
             if getattr(fields, name) is not None
         ]
-        if fields.pipeline_parallel_size != 1:
-            where = job.where(job.pool_path(pool, "pipeline_parallel_size"))
-            problems.append(Problem("not built yet: pipeline_parallel_size above 1", where=where))
     problems += _role_problems(job)
     serve = job.serve
     for key in ("router", "decode_router"):

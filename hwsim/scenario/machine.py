@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import FitError, Problem, ScenarioError
 from hwsim.scenario.job import Job, jobs
+from hwsim.scenario.layouts import layout, tightest_room
 from hwsim.scenario.placement import Allotment, Area, area
 from hwsim.scenario.settings import engine_config, model_length, room, settings
 from hwsim.serving import engine_profile
@@ -209,9 +210,9 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     node = where.group.node
     device = node.gpu
     model = find_model(_model_name(job), dtype=wanted.dtype, kv_cache_dtype=wanted.kv_cache_dtype, **wanted.overrides())
-    shard = Shard(model, pool.tensor_parallel_size)
+    shard = Shard(model, layout=layout(pool, model))
     found = settings(pool, profile, profile.for_device(device.product, device.hbm_bytes))
-    kv = room(pool, profile, shard, device, found)
+    kv = tightest_room(lambda stage, chosen: room(pool, profile, stage, device, chosen), shard, found)
     found["max_model_len"] = model_length(pool, model, kv, found["block_size"])
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]

@@ -18,10 +18,12 @@ def pricer(machine: Machine) -> Any:
 
         return ConstantPricer(ticks(cost.step), ticks(cost.host))
     from hwsim.cost.roofline import RooflinePricer
+    from hwsim.cost.stages import PipelinePricer
 
     assert machine.shard is not None and machine.device is not None and machine.efficiency is not None
     settings = machine.settings
-    return RooflinePricer(
+    kind = PipelinePricer if machine.shard.layout.pipeline_parallel_size > 1 else RooflinePricer
+    return kind(
         machine.shard,
         machine.device,
         machine.efficiency,
@@ -29,4 +31,20 @@ def pricer(machine: Machine) -> Any:
         host_base=machine.profile.host["base"],
         host_per_row=machine.profile.host["per_row"],
         max_model_len=settings["max_model_len"],
+        expert_load=_expert_load(machine),
+        gpus_per_node=machine.node.gpus if machine.node is not None else None,
     )
+
+
+def _expert_load(machine: Machine) -> float | None:
+    """Token copies of the busiest expert rank over the mean, by the routing of the workload; None: even."""
+    from hwsim.part import Parts
+
+    workload, shard = machine.job.spec.workload, machine.shard
+    routing = getattr(workload, "routing", None)
+    if routing is None or shard is None or shard.model.moe is None or shard.layout.expert_parallel_size == 1:
+        return None
+    fields = {key: value for key, value in routing.given().items() if key != "kind"}
+    part = Parts("hwsim.workload.routing").get(routing.kind)
+    found = part(shard.model.moe.experts, folder=machine.job.folder("workload.routing"), **fields)
+    return found.load(shard.layout.expert_parallel_size)

@@ -46,6 +46,7 @@ class Engine(Record):
     tensor_parallel_size: Count = 1
     pipeline_parallel_size: Count = 1
     data_parallel_size: Count = 1
+    enable_expert_parallel: Flag | None = None
     max_num_seqs: Count | None = None
     max_num_batched_tokens: Tokens | None = None
     max_model_len: ModelLength | None = None
