@@ -43,6 +43,7 @@ class DecodeRows:
 
     def _enter(self, request: Request, beat: int, offset: int, finish: int) -> None:
         request.join_beat = beat
+        request.rows = self
         request.offset = offset
         request.finish_beat = finish
         self.count += 1

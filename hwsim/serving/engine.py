@@ -228,9 +228,11 @@ class Engine:
         ):
             self.scheduler.decide(call)
         elif rows.count:
-            take_stretch(self, call, limit)
+            self.stretch(call, limit)
         if self.step == step and not rows.count:
             self._stall(call)
+
+    stretch = take_stretch
 
     def _stall(self, call: int) -> None:
         """Nothing could be scheduled: wait for the output in flight, or give up what can never be served."""
@@ -381,6 +383,8 @@ class Engine:
         if self.knots:
             self.current = (price, knot_end(context))
         start = pipeline.end if pipeline.end > call else call
+        if price.passage:
+            pipeline.passage = price.passage + price.passage_slope * context
         end = pipeline.step(call, price.host, device)
         self.scheduled_tokens += decodes + prefill
         late = 0

@@ -29,6 +29,7 @@ class EngineConfig:
     reserve_full_prompt: bool = True
     unhashed_first: bool = True
     threshold_spares_single: bool = True
+    pipeline_parallel_size: int = 1
     scheduler: str = "vllm_v1"
     options: dict[str, Any] = field(default_factory=dict)
 

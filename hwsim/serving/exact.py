@@ -70,10 +70,14 @@ class _Walk:
         """True for a decode row, False for an unfinished prompt."""
         return request.computed >= request.known
 
+    def elsewhere(self, request: Request) -> bool:
+        """True for a row of another pipeline group: its token is in flight."""
+        return self.is_row(request) and request.rows is not self.engine.rows
+
     def schedule(self, request: Request) -> bool:
         """Serve the request at the current place; False ends the walk."""
         engine, pool = self.engine, self.engine.pool
-        if request in self.leaving:
+        if request in self.leaving or self.elsewhere(request):
             self.place += 1
             return True
         tokens, pages = self._wants(request)
@@ -126,7 +130,7 @@ class _Walk:
         windowed = [0] * len(engine.windows)
         idle: list[Request] = []
         for request in self.order:
-            if request in self.leaving or not self.is_row(request):
+            if request in self.leaving or not self.is_row(request) or self.elsewhere(request):
                 continue
             if request in self.given:
                 decodes += 1

@@ -15,7 +15,7 @@ def preempt(engine: Engine, request: Request, given: int = 0) -> None:
 
     ``given``: tokens that this very call had already scheduled for it and that it gives back.
     """
-    rows, size = engine.rows, engine.config.block_size
+    rows, size = request.rows or engine.rows, engine.config.block_size
     del engine.running[request]
     request.preemptions += 1
     engine.preemptions += 1
@@ -24,6 +24,7 @@ def preempt(engine: Engine, request: Request, given: int = 0) -> None:
         engine.leaving.remove(request)
         engine.pool.release(request, request.prompt_tokens + request.output_tokens - 1)
         return
+    beats = 0
     if request.join_beat < 0:
         hashed = request.computed
         request.was_computed = hashed - given
@@ -46,6 +47,11 @@ def preempt(engine: Engine, request: Request, given: int = 0) -> None:
         engine.pool.release(request, hashed, may_return=True)
     else:
         engine.pool.release(request, 0)
+    if request.emitted > request.output_tokens:  # in another pipeline group, that row was under way
+        engine.wasted_rows += 1
+        request.emitted = request.output_tokens
+        if beats > 1:
+            request.last_token = rows.end_before
     if request.emitted >= request.output_tokens:
         engine.announce(request, request.last_token)  # likewise: only a wasted row was left
         return

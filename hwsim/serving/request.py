@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from hwsim.serving.batch import DecodeRows
     from hwsim.serving.kv.runs import Copy, Node
 
 
@@ -50,6 +51,7 @@ class Request:
         "registered",
         "remote_tokens",
         "request_id",
+        "rows",
         "scheduled",
         "sequence",
         "status",
@@ -83,6 +85,7 @@ class Request:
         self.known = prompt_tokens  # tokens that exist: prompt plus outputs delivered before the last admission
         self.computed = 0  # tokens whose KV is computed (or being computed); decode rows use offset + beat instead
         self.emitted = 0  # outputs delivered when the request last joined the decode rows
+        self.rows: DecodeRows | None = None  # the batch whose row it is, or last was
         self.offset = 0
         self.join_beat = -1
         self.finish_beat = -1  # the first beat at which the request is no longer a decode row

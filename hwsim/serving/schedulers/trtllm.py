@@ -56,10 +56,13 @@ class Trtllm(VllmV1):
 
     def promised(self) -> int:
         """Pages up to ``max_tokens`` of all running requests, less those they hold."""
-        beat, size = self.engine.rows.beat, self.engine.pool.block_size
+        size = self.engine.pool.block_size
         left = 0
         for r in self.engine.running:
-            pages = r.pages if r.join_beat < 0 else -(-(r.offset + min(beat + self.ahead, r.finish_beat)) // size)
+            pages = r.pages
+            if r.join_beat >= 0 and r.rows is not None:
+                ahead = self.ahead if r.rows is self.engine.rows else 0
+                pages = -(-(r.offset + min(r.rows.beat + ahead, r.finish_beat)) // size)
             left += max(self._most(r) - pages, 0)
         return left
 
