@@ -383,8 +383,6 @@ class Engine:
         if self.knots:
             self.current = (price, knot_end(context))
         start = pipeline.end if pipeline.end > call else call
-        if price.passage:
-            pipeline.passage = price.passage + price.passage_slope * context
         end = pipeline.step(call, price.host, device)
         self.scheduled_tokens += decodes + prefill
         late = 0

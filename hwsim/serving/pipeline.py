@@ -17,13 +17,12 @@ class Pipeline:
     device do not change places; where they do, ``span`` shortens itself.
     """
 
-    __slots__ = ("depth", "end", "end_before", "host_free", "passage")
+    __slots__ = ("depth", "end", "end_before", "host_free")
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.end = 0  # E of the last step
         self.end_before = 0  # E of the step before it
-        self.passage = 0  # of stages beyond the slowest (see ``pipelined``)
         self.host_free = 0  # when the host is done with the last call
 
     def next_call(self) -> int:

@@ -18,17 +18,19 @@ def engine(config: EngineConfig, pricer: Pricer, **more: Any) -> Engine:
 
 
 class StagePipeline(Pipeline):
-    """Times of batches in a line of stages: ``S = max(call + host, slowest stage free)``, out after ``passage``.
+    """Times of batches in a line of equal stages, ``D`` each: ``S = max(call + host, first stage free)``.
 
-    ``E[m] = max(S[m] + D[m] + passage[m], E[m-1] + D[m])``: exact for a line of equal stages, where all that came in
-    at once is through after the sum of all times plus ``stages - 1`` times the longest.
+    ``E[m] = max(S[m] + stages * D[m], E[m-1] + D[m])``, which is exact: what came in at once is through after the sum
+    of all times plus ``stages - 1`` times the longest.  Simplification: all stages take what the price of a step says,
+    that of the slowest stage with the transfer to the next one.
     """
 
-    __slots__ = ("free",)
+    __slots__ = ("free", "stages")
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, stages: int) -> None:
         super().__init__(depth)
-        self.free = 0  # when the slowest stage is done with the last batch
+        self.stages = stages
+        self.free = 0  # when the first stage is done with the last batch
 
     def step(self, call: int, host: int, device: int) -> int:
         """Send one batch in; returns when its output is there."""
@@ -36,8 +38,7 @@ class StagePipeline(Pipeline):
         start = max(self.host_free, self.free)
         self.free = start + device
         self.end_before = self.end
-        self.end = max(self.free + self.passage, self.end + device)
-        self.passage = 0
+        self.end = max(start + self.stages * device, self.end + device)
         return self.end
 
 
@@ -60,7 +61,7 @@ class PipelinedEngine(Engine):
         super().__init__(config, pricer, **more)
         self._stages = config.pipeline_parallel_size
         self._most = self._stages + config.async_scheduling
-        self.pipeline = StagePipeline(self.pipeline.depth)
+        self.pipeline = StagePipeline(self.pipeline.depth, self._stages)
         self._flying: deque[tuple[int, DecodeRows]] = deque()  # end and group of each batch in flight
         self._ready: deque[DecodeRows] = deque()  # groups that can be scheduled
         self._groups = 1

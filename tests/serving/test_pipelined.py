@@ -16,15 +16,15 @@ TICK = 1 << 10
 
 
 class StagePricer:
-    """Equal stages of ten ticks (and more per token): the slowest sets the pace, the others are the passage."""
+    """Ten ticks a stage, and more per token."""
 
-    def __init__(self, stages: int, host: int = 0, per_token: int = 0) -> None:
-        self.stages, self.host, self.per_token = stages, host, per_token
+    def __init__(self, host: int = 0, per_token: int = 0) -> None:
+        self.host, self.per_token = host, per_token
 
     def price(self, shape: StepShape, context: int) -> StepPrice:
         tokens = shape.rows + sum(new for new, _ in shape.chunks)
         time = (10 + self.per_token * tokens) * TICK
-        return StepPrice(time, host=self.host * TICK, passage=(self.stages - 1) * time)
+        return StepPrice(time, host=self.host * TICK)
 
 
 def run(requests: list[tuple[int, int, int]], stages: int, host: int = 0, **fields) -> list[Request]:
@@ -38,7 +38,7 @@ def run(requests: list[tuple[int, int, int]], stages: int, host: int = 0, **fiel
             **fields,
         }
     )
-    engine = PipelinedEngine(config, StagePricer(stages, host))
+    engine = PipelinedEngine(config, StagePricer(host))
     live = [Request(i, *lengths) for i, lengths in enumerate(requests)]
     for request in live:
         engine.submit(request, request.arrival * TICK)
@@ -80,9 +80,8 @@ def test_a_line_of_equal_stages_takes_the_sum_and_the_longest() -> None:
     rng = random.Random(3)
     for _ in range(50):
         stages, times = rng.randrange(1, 6), [rng.randrange(1, 30) for _ in range(rng.randrange(1, 9))]
-        line = StagePipeline(1)
+        line = StagePipeline(1, stages)
         for time in times:
-            line.passage = (stages - 1) * time
             line.step(0, 0, time)
         assert line.end == sum(times) + (stages - 1) * max(times)
 
@@ -99,7 +98,7 @@ def workload(seed: int, kind: type[Engine], stages: int, *, pieces: bool = False
         scheduling_policy=rng.choice(["fcfs", "priority"]),
         scheduler=rng.choice(["vllm_v1", "vllm_v1", "trtllm"]),
     )
-    engine = kind(config, StagePricer(stages, rng.choice([0, 3, 25]), rng.choice([0, 1])))
+    engine = kind(config, StagePricer(rng.choice([0, 3, 25]), rng.choice([0, 1])))
     requests, time = [], 0
     for index in range(12):
         time += rng.choice([0, 0, 1, 10, rng.randrange(60)])
