@@ -14,6 +14,7 @@ from hwsim.scenario.graph.plan import Plan
 from hwsim.scenario.result import Result
 from hwsim.taskgraph.account import account, spans
 from hwsim.taskgraph.deadlock import check_finished
+from hwsim.taskgraph.imported import Event, program
 from hwsim.taskgraph.site import Site
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ class GraphRun:
 
     def run(self) -> Executor:
         """Let it go to its end; ``ScenarioError`` for a graph that is wrong."""
-        plan = Plan(self.scenario, self.site)
-        self.tokens, self.steps = plan.tokens, plan.steps
-        segments = Issue(plan, self.site).program()
+        if self.scenario.spec.graph is not None and self.scenario.spec.graph.trace is not None:
+            segments = program(_events(self.scenario), self.site)
+        else:
+            plan = Plan(self.scenario, self.site)
+            self.tokens, self.steps = plan.tokens, plan.steps
+            segments = Issue(plan, self.site).program()
         try:
             self.site.executor.run(segments)
         except ValueError as error:
@@ -144,9 +148,24 @@ def _version() -> str:
     return hwsim.__version__
 
 
+def _events(scenario: Scenario) -> list[Event]:
+    """The events of the trace that a graph is read from; also looked for where request traces are."""
+    from hwsim.part import Parts
+    from hwsim.workload.trace import locate
+
+    graph = scenario.spec.graph
+    assert graph is not None and graph.trace is not None
+    path = scenario.folder("graph.trace") / graph.trace
+    found = path if path.is_file() else locate(graph.trace, scenario.folder("graph.trace"))
+    return Parts("hwsim.taskgraph.imports").get(graph.format)(found)
+
+
 def graph_facts(scenario: Scenario) -> dict[str, Any]:
     """What can be said of a graph without running it; ``ScenarioError`` with all that is wrong."""
     job = GraphRun(scenario, record=False)
+    if scenario.spec.graph is not None and scenario.spec.graph.trace is not None:
+        events = _events(scenario)
+        return {"graph": {"events": len(events)}, "lines": [f"{len(events):,} events of a trace"]}
     plan = Plan(scenario, job.site)
     names, loops = _counted(plan.root)
     lines = [f"{names} tasks by name, {loops} loops", f"parameters: {', '.join(plan.parameters) or 'none'}"]

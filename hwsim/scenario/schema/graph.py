@@ -109,11 +109,19 @@ class Graph(Record):
     streams: dict[Name, Annotated[GraphStream, Short("at")]] | None = None
     memory: dict[Text, Annotated[GraphMemory, Short("capacity")]] | None = None
     buffers: dict[Name, Text] | None = None
-    tasks: dict[Name, GraphTask]
+    tasks: dict[Name, GraphTask] | None = None
+    trace: Text | None = None
+    format: Literal["kineto", "chakra", "kernels"] = "kineto"
     tokens: Text | None = None
     steps: Text | None = None
     dtype: Text = "bf16"
     fold: Flag = True
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if (self.tasks is None) == (self.trace is None):
+            raise PydanticCustomError("value", "expected either tasks, or a trace to read them from")
+        return self
 
 
 GraphTask.model_rebuild()
