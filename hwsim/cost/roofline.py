@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right, insort
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -64,6 +65,7 @@ class RooflinePricer:
         self._host_base, self._host_per_row = subticks(host_base), subticks(host_per_row)
         self._decodes: dict[int, RooflinePrice] = {}
         self._pieces: dict[tuple[StepShape, int], RooflinePrice] = {}
+        self._lows: dict[int, list[tuple[int, int, RooflinePrice]]] = {}  # pieces by decode rows, in order
         self._table: dict[StepShape, RooflinePrice] = {}
         self._recent: list[RooflinePrice] = []
         self._gone: list[RooflinePrice] = []
@@ -80,7 +82,7 @@ class RooflinePricer:
         if not chunks and heads == rows:
             price = self._decodes.get(rows)
             if price is None or not price.low <= context <= price.limit:
-                price = self._decodes[rows] = self._piece(shape, context)
+                price = self._decodes[rows] = self._known(rows, context) or self._piece(shape, context)
             return price
         if chunks and chunks[0][1]:  # a prompt goes on: such a shape hardly comes again
             price = self.fresh(rows, chunks, heads, context, ())
@@ -119,7 +121,19 @@ class RooflinePricer:
     def _piece(self, shape: StepShape, context: int) -> RooflinePrice:
         """The piece of a decode price that holds at ``context``; pieces are kept, as their counts go on."""
         fresh = self.fresh(*shape, context, ())
-        return self._pieces.setdefault((shape, fresh.low), fresh)
+        found = self._pieces.setdefault((shape, fresh.low), fresh)
+        if found is fresh:
+            insort(self._lows.setdefault(shape.rows, []), (fresh.low, len(self._pieces), fresh))
+        return found
+
+    def _known(self, rows: int, context: int) -> RooflinePrice | None:
+        """The piece for ``context`` if it was worked out before: batches of one size come with contexts of all sizes."""
+        lows = self._lows.get(rows)
+        if lows is None:
+            return None
+        place = bisect_right(lows, (context, FAR)) - 1
+        piece = lows[place][2] if place >= 0 else None
+        return piece if piece is not None and context <= piece.limit else None
 
     def fresh(
         self,

@@ -98,9 +98,10 @@ class RooflinePrice(StepPrice):
         hbm, tensor, nvlink, launch = self.times
         rise = self.rise
         more, work = rise.hbm * context, rise.tensor * context
-        for each, seen in zip(self.rises, windowed, strict=False):
-            more += each.hbm * seen
-            work += each.tensor * seen
+        if windowed:
+            for each, seen in zip(self.rises, windowed, strict=False):
+                more += each.hbm * seen
+                work += each.tensor * seen
         hbm += more
         tensor += work
         if self.hidden:
