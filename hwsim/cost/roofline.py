@@ -127,7 +127,7 @@ class RooflinePricer:
         return found
 
     def _known(self, rows: int, context: int) -> RooflinePrice | None:
-        """The piece for ``context`` if it was worked out before: batches of one size come with contexts of all sizes."""
+        """The piece for ``context`` if it was worked out before: batches of one size come with all contexts."""
         lows = self._lows.get(rows)
         if lows is None:
             return None
