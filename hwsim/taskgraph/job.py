@@ -11,6 +11,8 @@ from hwsim.errors import ScenarioError
 from hwsim.taskgraph.work import Work
 
 if TYPE_CHECKING:
+    from hwsim.cost.efficiency.coefficients import Efficiency
+    from hwsim.hardware.device import Device
     from hwsim.hardware.system import System
     from hwsim.model.model import Model
     from hwsim.taskgraph.site import Site
@@ -157,17 +159,18 @@ class Job:
         assert device is not None
         law = self._law(device)
         moved = weights + sizes.activation_bytes * tokens * (sizes.hidden + parameters / sizes.hidden)
-        if given is not None:
-            return site.compute(name, at, flop, moved, efficiency=given, memory_efficiency=law.gemm.memory_efficiency)
         dtype = self.model.weight_format.compute
         if dtype not in law.gemm.compute:
             dtype = "bf16"
+        if given is not None:
+            share = law.gemm.kernel(dtype).memory
+            return site.compute(name, at, flop, moved, efficiency=given, memory_efficiency=share)
         columns = max(1, round(parameters / sizes.hidden))
         rows = max(1, round(tokens))
         body = law.gemm.body(rows, columns, sizes.hidden, device.peak(dtype), dtype, weights, sizes.activation_bytes)
         return site.compute(name, at, flop, moved, seconds=body.total + law.launch.graph)
 
-    def _law(self, device: Any) -> Any:
+    def _law(self, device: Device) -> Efficiency:
         from hwsim.cost.efficiency import find
 
         return find(device)

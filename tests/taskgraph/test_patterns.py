@@ -216,6 +216,16 @@ def test_static_batches_run_to_a_result_of_the_usual_shape() -> None:
     assert summary["parts"]["decode"]["weight_from_disk"] == pytest.approx(LAYERS * 0.5 / 5e9 * 1e3, rel=0.02)
 
 
+def test_a_lower_share_of_the_peak_makes_prompts_slower() -> None:
+    times = []
+    for share in ("80 %", "20 %"):
+        scenario = _scenario(input_tokens=512)
+        scenario["serve"]["execute"]["gpu_efficiency"] = share
+        scenario["serve"]["place"] = {"weights": "gpu", "kv": "gpu", "activations": "gpu"}
+        times.append(run(load(scenario)).summary["parts"]["prefill"]["ffn_gemm"])
+    assert times[1] == pytest.approx(4 * times[0], rel=0.05)
+
+
 def test_commands_take_offline_scenarios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import json
 
