@@ -19,12 +19,12 @@ def total_of(amounts: Mapping[str, float], kind: str) -> float:
 
 
 def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
-    """Joules of all that is owned and of what is used; ``None`` when a figure of the GPUs in use is not known.
+    """Joules of all that is owned, of what is used, and of the boards in use; ``None`` when a figure of theirs is unknown.
 
     GPUs in use draw ``idle x time + pJ/FLOP x FLOP + pJ/byte x HBM bytes``, at most ``tdp x time``; the others idle
     power.  Without a board power there is no cap.
     """
-    nothing: dict[str, float | None] = {"energy_joules": None, "energy_used_joules": None}
+    nothing: dict[str, float | None] = dict.fromkeys(("energy_joules", "energy_used_joules", "energy_gpu_joules"))
     held, seconds = facts.get("owned") or _only_gpus(facts), float(facts["simulated_seconds"])
     if held is None:
         return nothing
@@ -52,6 +52,7 @@ def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
     return {
         "energy_joules": (drawn + idle + host + network) * pue,
         "energy_used_joules": (drawn + shared + network * part) * pue,
+        "energy_gpu_joules": drawn,
     }
 
 

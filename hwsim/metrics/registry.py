@@ -108,6 +108,10 @@ def _rest() -> Iterator[Metric]:
     yield Metric("energy.joules", "J", text, ("energy_joules",), "J")
     text = "the part of energy.joules that falls to the GPUs in use: they themselves and their share of the hosts"
     yield Metric("energy.used_joules", "J", text, ("energy_used_joules",), "J")
+    text = "energy of the boards of the GPUs in use alone, as their own meters show it"
+    yield Metric("energy.gpu_joules", "J", text, ("energy_gpu_joules",), "J")
+    text = "energy.gpu_joules over output tokens"
+    yield Metric("energy.gpu_joules_per_output_token", "J", text, ("joules_gpu_per_output_token",), "J")
     text = "energy.joules over output tokens"
     yield Metric("energy.joules_per_output_token", "J", text, ("joules_per_output_token",), "J")
     yield Metric(

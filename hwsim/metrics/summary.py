@@ -250,6 +250,7 @@ def _machine(facts: Mapping[str, Any], requests: Table, warnings: list[str]) -> 
         **joules,
         "joules_per_output_token": _per(whole, outputs),
         "joules_used_per_output_token": _per(part, outputs),
+        "joules_gpu_per_output_token": _per(joules["energy_gpu_joules"], outputs),
         **usd,
         "price_source": _price_source(facts),
         "usd_per_million_output_tokens": _per(cost, outputs, 1e6),

@@ -17,7 +17,7 @@ FILES = ("ml_energy.csv",)
 METRICS = {
     "output_throughput": "throughput.output",
     "itl_p50": "itl.p50",
-    "energy_per_token": "energy.joules_per_output_token",
+    "energy_per_token": "energy.gpu_joules_per_output_token",
 }
 # Prompt tokens by task: not given per row, assumed from what the tasks are.
 PROMPTS = {"gpqa": 250, "lm-arena-chat": 150, "sourcegraph-fim": 600}
