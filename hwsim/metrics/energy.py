@@ -19,7 +19,7 @@ def total_of(amounts: Mapping[str, float], kind: str) -> float:
 
 
 def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
-    """Joules of all that is owned, of what is used, and of the boards in use; ``None`` when a figure of theirs is unknown.
+    """Joules of all that is owned, of what is used, and of the boards in use; ``None`` where a figure lacks.
 
     GPUs in use draw ``idle x time + pJ/FLOP x FLOP + pJ/byte x HBM bytes``, at most ``tdp x time``; the others idle
     power.  Without a board power there is no cap.
