@@ -56,11 +56,6 @@ def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
     }
 
 
-def energy_joules(facts: Mapping[str, Any]) -> float | None:
-    """Joules of all that is owned; see :func:`energy`."""
-    return energy(facts)["energy_joules"]
-
-
 def _work(facts: Mapping[str, Any], name: str, group: Mapping[str, Any], groups: int) -> float | None:
     """Joules of a group's FLOP and bytes: its own amounts, or all amounts when it is the only one at work."""
     per_flop, per_byte = group["pj_per_flop"], group["pj_per_byte"]

@@ -5,24 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from hwsim.model.block import Block, Run
-from hwsim.model.parts.gated_delta import GatedDelta
+from hwsim.model.families.qwen3_next import alternating
 from hwsim.model.reader import Reader
 
 
 def fields(config: Reader) -> dict[str, Any]:
     """Experts if the config has any; one layer predicts further tokens."""
-    bias = config.flag("attention_bias")
-    full = config.attention(qkv_bias=bias, output_bias=bias, qk_norm="head", gate=True)
-    linear = GatedDelta(
-        config.count("linear_num_key_heads"),
-        config.count("linear_num_value_heads"),
-        config.count("linear_key_head_dim"),
-        config.count("linear_value_head_dim"),
-        config.count("linear_conv_kernel_dim", 4),
-    )
-    every = config.count("full_attention_interval", 4)
-    mixers = [full if kind == "full_attention" else linear for kind in config.layer_types(every, other="linear")]
-
+    full, mixers = alternating(config)
     if config.get("num_experts"):
         width = config.count("shared_expert_intermediate_size")
         inner = config.moe(shared_intermediate_size=width, shared_gate=True)

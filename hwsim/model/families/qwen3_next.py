@@ -9,8 +9,8 @@ from hwsim.model.parts.gated_delta import GatedDelta
 from hwsim.model.reader import Reader
 
 
-def fields(config: Reader) -> dict[str, Any]:
-    """``decoder_sparse_step`` and ``mlp_only_layers`` choose dense layers; one layer predicts further tokens."""
+def alternating(config: Reader) -> tuple[Any, list[Any]]:
+    """Gated attention with a norm per head, and the mixer of every layer: that one, or a gated delta rule."""
     bias = config.flag("attention_bias")
     full = config.attention(qkv_bias=bias, output_bias=bias, qk_norm="head", gate=True)
     linear = GatedDelta(
@@ -21,8 +21,12 @@ def fields(config: Reader) -> dict[str, Any]:
         config.count("linear_conv_kernel_dim", 4),
     )
     every = config.count("full_attention_interval", 4)
-    mixers = [full if kind == "full_attention" else linear for kind in config.layer_types(every, other="linear")]
+    return full, [full if kind == "full_attention" else linear for kind in config.layer_types(every, other="linear")]
 
+
+def fields(config: Reader) -> dict[str, Any]:
+    """``decoder_sparse_step`` and ``mlp_only_layers`` choose dense layers; one layer predicts further tokens."""
+    full, mixers = alternating(config)
     moe = config.moe(shared_intermediate_size=config.count("shared_expert_intermediate_size"), shared_gate=True)
     step, dense = config.count("decoder_sparse_step", 1), config.indices("mlp_only_layers")
     blocks = [
