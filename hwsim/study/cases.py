@@ -83,17 +83,17 @@ def rows_of(suite: str, point: Point, metrics: Iterable[str], group: str = "") -
     common: dict[str, Any] = {
         "suite": suite,
         "case": " ".join(case.split()),
-        "device": _device(point.gpu),
+        "device": device(point.gpu),
         "model": point.model,
         "engine": point.engine,
         "group": group
-        or f"{point.family or point.model}|{_device(point.gpu)}|{point.engine.split()[0] if point.engine else ''}",
+        or f"{point.family or point.model}|{device(point.gpu)}|{point.engine.split()[0] if point.engine else ''}",
         "rank": f"{point.model}|{point.precision}|{point.isl}|{point.osl}",
     }
     return [Row(metric=metric, measured=point.metrics[metric][0], **common) for metric in metrics]
 
 
-def _device(name: str) -> str:
+def device(name: str) -> str:
     """The catalogue name of a GPU where there is one."""
     try:
         return naming.gpu(name)
