@@ -134,7 +134,10 @@ class Parts:
 
 @cache
 def _entry_points() -> tuple[EntryPoint, ...]:
-    # The scan reads the metadata of every installed package, so it waits until a name is not one of hwsim's own.
+    """Those of the group ``hwsim.parts``; packages are asked only if a file of theirs names it, which is quicker."""
+    files = (file for folder in sys.path for file in Path(folder or ".").glob("*-info/entry_points.txt"))
+    if not any(b"hwsim.parts" in file.read_bytes() for file in files):
+        return ()
     from importlib.metadata import entry_points
 
     return tuple(entry_points(group="hwsim.parts"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Sequence
 
 
@@ -15,7 +17,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     from hwsim.cli.ending import INTERRUPTED
 
     try:
-        build()(args=list(argv) if argv is not None else None, prog_name="hwsim", standalone_mode=True)
+        gc.set_threshold(100_000, 50, 100)  # what a command makes is kept: looking for cycles early finds none
+        words = list(argv) if argv is not None else sys.argv[1:]
+        build(words[0] if words else "")(args=words, prog_name="hwsim", standalone_mode=True)
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as leaving:

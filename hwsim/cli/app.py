@@ -20,8 +20,8 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def build() -> typer.Typer:
-    """The application with all its commands."""
+def build(asked: str = "") -> typer.Typer:
+    """The application: with the command that is ``asked`` for alone, which starts sooner, or with all commands."""
     app = typer.Typer(
         add_completion=False,
         no_args_is_help=True,
@@ -39,7 +39,7 @@ def build() -> typer.Typer:
         """Simulate LLM inference on machines that exist or might: YAML scenario in, throughput and latency out."""
 
     parts = Parts("hwsim.cli.commands")
-    names = parts.names()
+    names = [asked] if asked in parts else parts.names()
     for name in sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name)):
         command = parts.get(name)
         app.command(name)(guarded(command))

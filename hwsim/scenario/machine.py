@@ -12,7 +12,7 @@ from hwsim.scenario.layouts import layout, tightest_room
 from hwsim.scenario.placement import Allotment, Area, area
 from hwsim.scenario.settings import engine_config, model_length, room, settings
 from hwsim.serving import engine_profile
-from hwsim.serving.engine import EngineConfig
+from hwsim.serving.engine_config import EngineConfig
 from hwsim.serving.engine_profile import EngineProfile
 from hwsim.serving.kv.room import KvRoom
 

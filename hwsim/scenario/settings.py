@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import FitError, ScenarioError
-from hwsim.serving.engine import EngineConfig
+from hwsim.serving.engine_config import EngineConfig
 from hwsim.serving.kv.room import KvRoom, kv_room
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cache
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
@@ -57,7 +57,6 @@ def _read(merged: Branch) -> tuple[Branch, Spec | list[Problem]]:
     from hwsim.scenario.schema.spec import Spec
 
     tree = settled(merged, shape())
-    _compile(tree)
     while True:
         try:
             return tree, Spec.model_validate(to_text(tree))
@@ -67,49 +66,6 @@ def _read(merged: Branch) -> tuple[Branch, Spec | list[Problem]]:
                 return tree, problems_of(error, tree, shape())
             for branch, key in dropped:
                 del branch.children[key], branch.keys[key]
-
-
-class _Compiled:
-    """Kinds that the schema was compiled with; None: all of them."""
-
-    kinds: ClassVar[set[str] | None] = set()
-
-
-def _compile(tree: Branch) -> None:
-    """Compile the schema with the kinds that the first scenario names, and with all for the first that needs others."""
-    from hwsim.scenario.schema.short import KINDS, only_kinds
-    from hwsim.scenario.schema.spec import Spec
-
-    if _Compiled.kinds is None:
-        return
-    words = set(_words(to_text(tree)))
-    if not _Compiled.kinds:
-        with only_kinds(words):
-            Spec.model_rebuild(force=True)
-        _Compiled.kinds = words
-    elif not words & KINDS <= _Compiled.kinds:
-        compile_all()
-
-
-def compile_all() -> None:
-    """Compile the schema with every kind, as its export to editors needs it."""
-    from hwsim.scenario.schema.spec import Spec
-
-    if _Compiled.kinds is not None:
-        Spec.model_rebuild(force=True)
-        _Compiled.kinds = None
-
-
-def _words(value: object) -> Iterator[str]:
-    """Everything that might be the name of a kind."""
-    if isinstance(value, dict):
-        for child in value.values():
-            yield from _words(child)
-    elif isinstance(value, list):
-        for child in value:
-            yield from _words(child)
-    elif isinstance(value, str):
-        yield str(value)
 
 
 def _problems_after(merged: Branch, change: Branch) -> list[Problem]:

@@ -1,7 +1,5 @@
 """How often a guessed token is right."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Share

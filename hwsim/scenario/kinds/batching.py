@@ -1,7 +1,5 @@
 """How requests are put together into batches."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Count

@@ -1,7 +1,5 @@
 """Where the time of a step comes from."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Duration, Seconds, Text

@@ -1,7 +1,5 @@
 """How one step runs: the pattern of its task graph."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Bandwidth, Bytes, Count, Flag, Positive, Seconds, Share, Text, Tokens

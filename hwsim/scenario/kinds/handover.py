@@ -1,7 +1,5 @@
 """How KV goes from a prefill replica to a decode replica."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Bandwidth, Seconds

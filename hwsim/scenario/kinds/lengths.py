@@ -1,7 +1,5 @@
 """How long prompts and answers are."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Numbers, Positive, Shares, Text, Tokens

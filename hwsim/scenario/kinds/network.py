@@ -1,7 +1,5 @@
 """How nodes are wired to each other."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from hwsim.scenario.schema.hardware import Link, Switch

@@ -1,7 +1,5 @@
 """Which replica gets a request."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Count, Seconds, Share

@@ -1,7 +1,5 @@
 """Which experts the tokens of a workload choose."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from hwsim.scenario.schema.quantity import Text

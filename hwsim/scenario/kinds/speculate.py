@@ -1,7 +1,5 @@
 """How tokens are guessed ahead of the model."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from hwsim.scenario.schema.model import ModelChoice

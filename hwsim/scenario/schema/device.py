@@ -3,8 +3,6 @@
 Every device is ``{like: PRODUCT, …}``: the fields given here change the product, the others come from the catalogue.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import create_model
@@ -12,8 +10,8 @@ from pydantic import create_model
 from hwsim.hardware.curve import Shape, is_curve
 from hwsim.part import Parts
 from hwsim.scenario.schema.quantity import Count0, Quantity, Reader, Text
-from hwsim.scenario.schema.record import Record
-from hwsim.scenario.schema.short import PRICES, Short, Spread
+from hwsim.scenario.schema.record import Promised, Record
+from hwsim.scenario.schema.short import PRICES, Spread
 from hwsim.units import expected, parse
 
 
@@ -49,11 +47,16 @@ def fields_of(kind: str) -> dict[str, Any]:
     return fields | {name: (_optional(hint), None) for name, hint in _JOINED.get(kind, {}).items()}
 
 
-def device(kind: str) -> Any:
-    """The type of a device of that kind; a bare string is its product."""
-    document = Parts("hwsim.hardware.kinds").module(kind).__doc__
-    model = create_model(kind.title(), __base__=Device, __doc__=document, __module__=__name__, **fields_of(kind))
-    return _optional(Annotated[model, Short("like")])
+def device(kind: str, base: type[Record] = Device, **more: Any) -> Any:
+    """The type of a device of that kind, made when a scenario first describes one."""
+
+    def build() -> type[Record]:
+        document = base.__doc__ if base is not Device else Parts("hwsim.hardware.kinds").module(kind).__doc__
+        return create_model(
+            kind.title(), __base__=base, __doc__=document, __module__=__name__, **fields_of(kind), **more
+        )
+
+    return Annotated[base, Promised(build)]
 
 
 def _number(dimension: str) -> Any:

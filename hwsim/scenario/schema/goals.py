@@ -1,7 +1,5 @@
 """What is wanted and what is varied: ``slo``, ``assert``, ``study`` and published ``claims``."""
 
-from __future__ import annotations
-
 import re
 from typing import Annotated, Any, Literal, Self
 

@@ -5,8 +5,6 @@ Amounts are quantities (``1.6 GB``) or arithmetic on the graph's parameters and 
 one an iteration before, or tasks of a loop around; the name of a loop stands for all of its tasks.
 """
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -74,7 +72,7 @@ class GraphTask(Record):
     priority: Integer | None = None
     loop: Text | None = None
     ahead: Count0 | None = None
-    tasks: dict[Name, GraphTask] | None = None
+    tasks: "dict[Name, GraphTask] | None" = None
 
     @model_validator(mode="after")
     def _one_action(self) -> Self:
@@ -109,7 +107,7 @@ class Graph(Record):
     streams: dict[Name, Annotated[GraphStream, Short("at")]] | None = None
     memory: dict[Text, Annotated[GraphMemory, Short("capacity")]] | None = None
     buffers: dict[Name, Text] | None = None
-    tasks: dict[Name, GraphTask] | None = None
+    tasks: "dict[Name, GraphTask] | None" = None
     trace: Text | None = None
     format: Literal["kineto", "chakra", "kernels"] = "kineto"
     tokens: Text | None = None

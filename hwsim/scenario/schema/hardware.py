@@ -1,15 +1,11 @@
 """``system:``, the machines that exist: nodes, groups of them, the devices in them and the network between them."""
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Annotated, Any
-
-from pydantic import create_model
 
 from hwsim.errors import ScenarioError
 from hwsim.hardware.catalogue import ROLES
 from hwsim.hardware.ideal import Ideal
-from hwsim.scenario.schema.device import Device, device, fields_of
+from hwsim.scenario.schema.device import Device, device
 from hwsim.scenario.schema.quantity import Count, Name, Reader, Text
 from hwsim.scenario.schema.record import Kind, Record
 from hwsim.scenario.schema.short import Choice, Short
@@ -45,28 +41,12 @@ if TYPE_CHECKING:
         def __getattr__(self, name: str) -> Any: ...
 
 else:
-    Link = create_model(
-        "Link",
-        __base__=Device,
-        __doc__="A network link of one product.",
-        __module__=__name__,
-        **fields_of("link"),
-    )
-    Switch = create_model(
-        "Switch",
-        __base__=Device,
-        __doc__="A network switch of one product.",
-        __module__=__name__,
-        **fields_of("switch"),
-    )
-    _KINDS = {kind: device(kind) for kind in sorted(set(ROLES.values()))}
-    Node = create_model(
-        "Node",
-        __base__=_Machine,
-        __doc__=_Machine.__doc__,
-        __module__=__name__,
-        **fields_of("node"),
-        **{key: (_KINDS[kind], None) for key, kind in ROLES.items()},
+    Link = device("link")
+    Switch = device("switch")
+    Node = device(
+        "node",
+        _Machine,
+        **{key: (Annotated[device(kind), Short("like")] | None, None) for key, kind in ROLES.items()},
     )
 
 

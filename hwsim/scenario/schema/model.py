@@ -1,7 +1,5 @@
 """``model:``, a network from the catalogue or a ``config.json``, with the fields that are changed."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from hwsim.scenario.schema.quantity import Count, Count0, Flag, Text

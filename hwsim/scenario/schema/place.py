@@ -1,7 +1,5 @@
 """``place:``, where data lives: fixed at a place, split over places, or moving between tiers."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal, Self
 
 from pydantic import model_validator

@@ -1,7 +1,5 @@
 """``serve:``, an inference engine or pools of them, under the names that vLLM uses."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import model_validator

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import types
 import typing
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Annotated, Any, ClassVar, get_args, get_origin
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, GetCoreSchemaHandler
 from pydantic_core import core_schema
 
 from hwsim.part import Parts
 from hwsim.scenario.schema.quantity import Reader
-from hwsim.scenario.schema.record import Kind
+from hwsim.scenario.schema.record import Kind, Promised
 from hwsim.scenario.tree import natural
 
 
@@ -85,30 +83,8 @@ class Choice:
         return _models(self.question, self.home)
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
-        models = self.models()
-        chosen = [name for name in models if _Asked.names is None or name in _Asked.names] or list(models)[:1]
-        choices = {name: handler.generate_schema(models[name]) for name in chosen}
+        choices = {name: handler.generate_schema(model) for name, model in self.models().items()}
         return core_schema.tagged_union_schema(choices, discriminator="kind")
-
-
-class _Asked:
-    """The kinds that a schema being compiled needs; None: all, which takes longer than reading a scenario."""
-
-    names: ClassVar[frozenset[str] | None] = None
-
-
-KINDS: set[str] = set()  # the names of all kinds that any choice has
-NUMBERS = frozenset({"constant", "rate"})  # kinds that a bare number may mean
-
-
-@contextmanager
-def only_kinds(names: Iterable[str]) -> Iterator[None]:
-    """While a schema is compiled: leave out every kind that is not among ``names``."""
-    before, _Asked.names = _Asked.names, NUMBERS | frozenset(names)
-    try:
-        yield
-    finally:
-        _Asked.names = before
 
 
 @cache
@@ -122,7 +98,6 @@ def _models(question: str, home: str) -> dict[str, type[Kind]]:
             parameters = getattr(parts.module(name), "Parameters", None)
             if parameters is not None:
                 found[name] = parameters
-    KINDS.update(found)
     return found
 
 
@@ -134,6 +109,7 @@ class Shape:
     """
 
     model: type[BaseModel] | None = None
+    promised: Promised | None = None
     member: Any = None
     short: Short | None = None
     choice: Choice | None = None
@@ -145,7 +121,8 @@ class Shape:
             models = self.choice.models()
             chosen = [models[kind]] if kind in models else list(models.values())
             return {key: hint for model in chosen for key, hint in _hints(model).items()}
-        return _hints(self.model) if self.model else {}
+        model = self.promised.record() if self.promised else self.model
+        return _hints(model) if model else {}
 
     def child(self, key: str, kind: str = "") -> Shape:
         """The shape under a key."""
@@ -174,6 +151,8 @@ def shape_of(hint: Any) -> Shape:
                 shape = replace(shape, short=mark)
             elif isinstance(mark, Choice):
                 shape = replace(shape, choice=mark)
+            elif isinstance(mark, Promised):
+                shape = replace(shape, model=None, promised=mark)
             elif isinstance(mark, Reader) and mark.free:
                 shape = replace(shape, free=True)
         return shape

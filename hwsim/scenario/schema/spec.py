@@ -1,7 +1,5 @@
 """A whole scenario file: system, what runs on it, what arrives, and what is asked."""
 
-from __future__ import annotations
-
 from typing import Annotated, Any, Self
 
 from pydantic import Field, model_validator

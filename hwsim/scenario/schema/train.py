@@ -1,7 +1,5 @@
 """``train:``, training steps whose activations and optimizer states may live outside the GPU."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal
 
 from hwsim.scenario.schema.place import Place

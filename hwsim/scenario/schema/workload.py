@@ -1,7 +1,5 @@
 """``workload:``, what arrives: a request trace, or arrivals and lengths that are drawn."""
 
-from __future__ import annotations
-
 from typing import Annotated, Self
 
 from pydantic import Field, model_validator
