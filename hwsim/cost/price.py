@@ -69,10 +69,10 @@ class StepPrice:
     """
 
     __slots__ = (
-        "_bound",
-        "_bound_high",
-        "_bound_low",
         "base",
+        "bound_high",
+        "bound_low",
+        "bounded",
         "components",
         "contexts",
         "demands",
@@ -111,8 +111,8 @@ class StepPrice:
         self.source = source
         self.steps = 0
         self.contexts = 0
-        self._bound = ""
-        self._bound_low, self._bound_high = 1, 0
+        self.bounded = ""  # the resource that bounds it at contexts from ``bound_low`` to ``bound_high``
+        self.bound_low, self.bound_high = 1, 0
 
     def device(self, context: int, windowed: tuple[int, ...] = ()) -> int:
         """Device time of one step at this summed context (and sums under windows), in subticks."""
@@ -123,24 +123,23 @@ class StepPrice:
 
     def bound(self, context: int, windowed: tuple[int, ...] = ()) -> str:
         """The resource that bounds most of the step at this context ("" when the price does not say)."""
-        if not self._bound_low <= context <= self._bound_high:
-            self._find_bound(context)
-        return self._bound
+        if not self.bound_low <= context <= self.bound_high:
+            self.find_bound(context)
+        return self.bounded
 
-    def _find_bound(self, context: int) -> None:
+    def find_bound(self, context: int) -> None:
         """Name the largest component at ``context`` and the range of contexts in which it stays the largest."""
         low, high = 0, 1 << 62
-        best = Component("", 0, 0)
-        for part in self.components:
-            if not best.bound or part.base + part.slope * context > best.base + best.slope * context:
-                best = part
-        for part in self.components:
-            lead, rise = best.base - part.base, best.slope - part.slope
+        parts = self.components or (Component("", 0, 0),)
+        place, best = max(enumerate(parts), key=lambda each: each[1].base + each[1].slope * context)
+        for i, part in enumerate(parts):  # of equal ones the first
+            lead, rise = best.base - part.base - (i < place), best.slope - part.slope
             if rise > 0:
                 low = max(low, -(lead // rise))
             elif rise < 0:
                 high = min(high, lead // -rise)
-        self._bound, self._bound_low, self._bound_high = best.bound, low, high
+        self.bounded = best.bound
+        self.bound_low, self.bound_high = low, high
 
 
 class Pricer(Protocol):

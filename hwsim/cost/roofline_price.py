@@ -60,6 +60,7 @@ class RooflinePrice(StepPrice):
         self.source = source
         self.steps = 0
         self.contexts = 0
+        self.bound_low, self.bound_high = 1, 0
         if rises:
             self.window_slopes = tuple([0 if hidden else each.hbm + each.tensor for each in rises])
             self.windowed = [0] * len(rises)

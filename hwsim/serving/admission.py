@@ -80,7 +80,7 @@ class Admission:
     released.  ``tried`` says that the present call has looked at the head.
     """
 
-    __slots__ = ("blocked", "engine", "fcfs", "tried", "waiting", "watermark")
+    __slots__ = ("blocked", "engine", "fcfs", "most", "pool_tokens", "tried", "waiting", "watermark")
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
@@ -88,23 +88,24 @@ class Admission:
         self.waiting: FcfsQueue | PriorityQueue = FcfsQueue() if self.fcfs else PriorityQueue()
         self.blocked = False
         self.tried = False  # in this call
+        self.most = engine.config.max_model_len
+        self.pool_tokens = engine.pool.usable * engine.pool.block_size
         self.watermark = int(engine.config.watermark * engine.config.num_gpu_blocks)
 
     def refusal(self, request: Request) -> str | None:
         """Why no state of the engine could ever serve ``request``, or None; its limits are cut to what it accepts."""
-        engine = self.engine
-        limit = engine.config.max_model_len
-        if request.prompt_tokens >= limit:
-            return f"prompt of {request.prompt_tokens} tokens leaves no room in max_model_len {limit}"
-        if -(-request.prompt_tokens // engine.pool.block_size) > engine.pool.usable:
+        prompt = request.prompt_tokens
+        room = self.most - prompt
+        if room <= 0:
+            return f"prompt of {prompt} tokens leaves no room in max_model_len {self.most}"
+        if prompt > self.pool_tokens:
             return self.too_large(request)
-        room = limit - request.prompt_tokens
         if request.output_tokens >= room:
             request.output_tokens = room
             request.ends_by_eos = False
         if request.max_tokens > room:
             request.max_tokens = room
-        return engine.scheduler.receives(request)
+        return self.engine.scheduler.receives(request)
 
     def arrive(self, request: Request) -> None:
         """An arrival becomes visible and is queued."""

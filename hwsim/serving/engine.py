@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 
-from hwsim.cost.price import Pricer, StepPrice, StepShape
+from hwsim.cost.price import Pricer, StepPrice
 from hwsim.serving.admission import Admission
 from hwsim.serving.batch import DecodeRows
+from hwsim.serving.boarding import board
+from hwsim.serving.cruise import can_cruise, cruise
+from hwsim.serving.ending import announce, end_rows, free, free_leaving, reject
 from hwsim.serving.engine_config import EngineConfig
 from hwsim.serving.journal import Journal
 from hwsim.serving.kv.pool import PagePool
@@ -16,7 +19,8 @@ from hwsim.serving.remote import Remote
 from hwsim.serving.request import Request
 from hwsim.serving.schedule_log import ScheduleLog
 from hwsim.serving.scheduler import Scheduler, scheduler
-from hwsim.serving.stretch import boundary, demands, knot_end, take_stretch
+from hwsim.serving.step import price, take_step
+from hwsim.serving.stretch import boundary, demands, take_stretch
 
 __all__ = ["FAR", "Engine", "EngineConfig"]
 
@@ -56,6 +60,7 @@ class Engine:
         "notices",
         "partials",
         "pipeline",
+        "plain",
         "pool",
         "preemptions",
         "pricer",
@@ -120,6 +125,7 @@ class Engine:
         self.knots = False  # end stretches at knots of the context, where what the engine asks of capacities changes
         self.current: tuple[StepPrice, int] | None = None
         self.notices: deque[tuple[int, Request]] = deque()
+        self.plain = False  # nothing is asked of it but what ``cruise`` and ``boarding`` cover
         self.sequence = 0
         self.scheduled_tokens = 0
         self.recomputed_tokens = 0
@@ -184,8 +190,17 @@ class Engine:
         is not earlier than a finish that has not been announced.
         """
         limit = until + 1 if inclusive else until
+        plain = self.pipeline.depth == 2 and not (
+            self.single_step or self.knots or self.windows or self.log is not None
+        )
+        self.plain = plain
         notices, rows, pipeline, waiting = self.notices, self.rows, self.pipeline, self.admission.waiting
         while True:
+            if plain and can_cruise(self):
+                call = cruise(self, limit)
+                if call is not None:
+                    self._call(call, limit)
+                    continue
             if notices and self.waits and notices[0][0] < limit:
                 limit = notices[0][0]
             if rows.count or self.partials or waiting:
@@ -207,7 +222,7 @@ class Engine:
     def _call(self, call: int, limit: int) -> None:
         step, rows, admission = self.step, self.rows, self.admission
         if rows.due and rows.due[0][0] <= rows.beat:
-            self._end_rows()
+            end_rows(self)
         elif self.leaving and self.leaving_since < self.calls:
             self.free_leaving()
         if self.notices and self.waits and self.notices[0][0] < limit:
@@ -220,8 +235,11 @@ class Engine:
         if self.mail or self.ready:
             self.remote.open_mail(call)
         inbox = self.inbox
-        while inbox and inbox[0].arrival_alone <= call:
-            admission.arrive(inbox.popleft())
+        if inbox and inbox[0].arrival_alone <= call:
+            if self.plain and self.scheduler.lets_in_whole and board(self, call):
+                return
+            while inbox and inbox[0].arrival_alone <= call:
+                admission.arrive(inbox.popleft())
         admission.tried = False
         if (self.partials or admission.waiting or rows.count > self.config.max_num_batched_tokens) and (
             self.scheduler.decides()
@@ -255,58 +273,12 @@ class Engine:
         """What the decode rows ask of each capacity, in units per second of alone time ({} for an idle engine)."""
         return demands(self)
 
-    # -- rows that end -------------------------------------------------------------------------------------------
+    # -- who leaves (see ``ending``) -----------------------------------------------------------------------------
 
-    def _end_rows(self) -> None:
-        """Rows that have had their last step leave; whose output is known now is freed, in running order."""
-        rows, size = self.rows, self.config.block_size
-        known: list[Request] = []
-        if self.leaving and self.leaving_since < self.calls:
-            known, self.leaving = self.leaving, []
-        for request in rows.pop_due():
-            beats = rows.beat - request.join_beat
-            request.pages = -(-(request.offset + rows.beat) // size)
-            if self.log is not None:
-                self.log.left(request, rows.beat)
-            rows.leave(request)
-            if self.pipeline.depth == 1:
-                self.announce(request, rows.end if beats else request.last_token)
-                known.append(request)
-            elif request.ends_by_eos:
-                self.wasted_rows += 1
-                self.announce(request, rows.end_before if beats > 1 else request.last_token)
-                known.append(request)
-            else:  # scheduled no more, but its pages are free only when the output in flight is known
-                self.announce(request, rows.end if beats else request.last_token)
-                self.leaving.append(request)
-                self.leaving_since = self.calls
-        if len(known) > 1:
-            known.sort(key=lambda request: request.sequence)
-        for request in known:
-            self.free(request)
-
-    def announce(self, request: Request, time: int) -> None:
-        """The last token of ``request`` is there at ``time``."""
-        request.finish = time
-        request.status = "completed"
-        self.journal.finished(self.replica, request)
-        if self.listened:
-            self.notices.append((time, request))
-
-    def free(self, request: Request) -> None:
-        """Take an ended request out and give back its pages, unless somebody still reads them."""
-        del self.running[request]
-        if request.keeps_kv:
-            self.remote.keep(request)
-        else:
-            self.pool.release(request, request.prompt_tokens + request.output_tokens - 1)
-        self.admission.blocked = False
-
-    def free_leaving(self) -> None:
-        """The outputs in flight are known: their requests give back their pages."""
-        for request in self.leaving:
-            self.free(request)
-        self.leaving.clear()
+    announce = announce
+    free = free
+    free_leaving = free_leaving
+    reject = reject
 
     # -- what a scheduler does with requests ---------------------------------------------------------------------
 
@@ -341,103 +313,9 @@ class Engine:
         if request.prefix_ids is not None:
             self.pool.register(request, request.computed)
 
-    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...]) -> StepPrice:
-        """What a step costs; a model with sliding windows is asked with the sums of contexts under them, too."""
-        if self.windows:
-            return self.pricer.price(shape, context, windowed)
-        return self.pricer.price(shape, context)
-
-    def run(
-        self,
-        call: int,
-        decodes: int,
-        context: int,
-        chunks: list[tuple[Request, int]],
-        windowed: tuple[int, ...] | None = None,
-    ) -> None:
-        """One step: ``decodes`` rows that attend to ``context`` tokens, and prompt chunks.
-
-        ``windowed`` are the sums under sliding windows where not all rows, nor none, are in the step.
-        """
-        rows, pipeline = self.rows, self.pipeline
-        prefill = 0
-        spans: list[tuple[int, int]] = []
-        done: list[Request] = []
-        for request, tokens in chunks:
-            prefill += tokens
-            spans.append((tokens, request.computed - tokens))
-            if request.computed == request.known:
-                done.append(request)
-        if windowed is None:
-            windowed = ()
-            if self.windows:
-                windowed = rows.windowed() if decodes else (0,) * len(self.windows)
-        price = self.price(StepShape(decodes, tuple(spans), decodes + len(done)), context, windowed)
-        device = price.base + price.slope * context
-        price.steps += 1
-        price.contexts += context
-        if windowed:
-            device = price.device(context, windowed)
-            for j in range(len(price.windowed)):
-                price.windowed[j] += windowed[j]
-        if self.knots:
-            self.current = (price, knot_end(context))
-        start = pipeline.end if pipeline.end > call else call
-        end = pipeline.step(call, price.host, device)
-        self.scheduled_tokens += decodes + prefill
-        late = 0
-        if decodes:
-            if rows.late:
-                late = rows.catch_up(self.journal, end)
-        elif rows.count and not rows.late:
-            rows.late.append([rows.end, rows.count])
-        self.journal.stretch(self, 1, start, end - start, 0, decodes, prefill, context, price, late, windowed)
-        if self.log is not None:
-            self.log.ran(self.step, 1, rows, decodes)
-            for request, tokens in chunks:
-                self.log.computed(request, self.step, tokens)
-        self.step += 1
-        if decodes:
-            rows.beat += 1
-            rows.end_before, rows.end = rows.end, end
-        if done:
-            self._join(done, end)
-            if self.partials:
-                self.partials = [r for r in self.partials if r.computed < r.known]
-
-    def _join(self, done: list[Request], end: int) -> None:
-        """Prompts that this step completed give a token at its end and are decode rows from the next beat on."""
-        rows = self.rows
-        if rows.late:
-            rows.late.append([end, len(done)])
-        elif not rows.count:
-            rows.end = end
-        for request in done:
-            if request.first_token is None:
-                request.first_token = end
-            else:
-                self.journal.gap(end - request.last_token)
-            request.last_token = end
-            request.emitted += 1
-            steps = request.output_tokens - request.emitted
-            if request.ends_by_eos and self.pipeline.depth > 1:
-                steps += 1
-            rows.join(request, request.computed, steps)
-            if self.log is not None:
-                self.log.joined(request, rows.beat, rows.number)
+    price = price
+    run = take_step
 
     def preempt(self, request: Request, given: int = 0) -> None:
         """Take everything from ``request``, which gives back ``given`` tokens of this call; see ``preemption``."""
         preempt(self, request, given)
-
-    def reject(self, request: Request, time: int | None = None) -> None:
-        """A request that is not served ends here, counted with its reason (at ``time``, or when the device is idle)."""
-        self.journal.rejected(self.replica, request)
-        if not self.listened:
-            return
-        time = max(self.pipeline.end, request.arrival_alone) if time is None else time
-        notices = self.notices
-        place = len(notices)
-        while place and notices[place - 1][0] > time:
-            place -= 1
-        notices.insert(place, (time, request))

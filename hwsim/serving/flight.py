@@ -63,7 +63,7 @@ class LegJournal(Journal):
 
     def __init__(self, whole: Journal) -> None:
         super().__init__()
-        self._stretches, self.bounds, self.gaps = whole._stretches, whole.bounds, whole.gaps
+        self.packed, self.bounds, self.gaps = whole.packed, whole.bounds, whole.gaps
 
     def finished(self, replica: int, request: Request) -> None:
         """A leg ends: its request goes on elsewhere."""

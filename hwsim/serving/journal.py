@@ -25,12 +25,12 @@ class Journal:
 
     __slots__ = (
         "_requests",
-        "_stretches",
         "bounds",
         "completed",
         "gaps",
         "names",
         "others",
+        "packed",
     )
 
     STRETCH = (
@@ -69,7 +69,7 @@ class Journal:
         self.gaps: list[tuple[int, int]] = []
         self.others: list[tuple[Request, int]] = []  # rejected requests with their replica
         self.names: dict[int, str] = {}
-        self._stretches = bytearray()
+        self.packed = bytearray()
         self._requests = bytearray()
 
     def stretch(
@@ -92,8 +92,8 @@ class Journal:
         bound = price.bound(context, windowed)
         code = self.bounds.get(bound)
         if code is None:
-            code = self.bounds[bound] = len(self.bounds)
-        self._stretches += _STRETCH(
+            code = self.code(bound)
+        self.packed += PACK_STRETCH(
             engine.replica,
             engine.step,
             steps,
@@ -111,19 +111,22 @@ class Journal:
             late,
         )
 
+    def code(self, bound: str) -> int:
+        """The number of a bound, in order of first use."""
+        return self.bounds.setdefault(bound, len(self.bounds))
+
     def finished(self, replica: int, request: Request) -> None:
         """A request's last token has a time."""
         self.completed += 1
         if request.request_id is not None:
             self.names[request.index] = request.request_id
-        assert request.scheduled is not None and request.first_token is not None and request.finish is not None
         self._requests += _REQUEST(
             request.index,
             replica,
             request.arrival,
-            request.scheduled >> SUBTICK_BITS,
-            request.first_token >> SUBTICK_BITS,
-            request.finish >> SUBTICK_BITS,
+            request.scheduled >> SUBTICK_BITS,  # pyright: ignore[reportOptionalOperand]
+            request.first_token >> SUBTICK_BITS,  # pyright: ignore[reportOptionalOperand]
+            request.finish >> SUBTICK_BITS,  # pyright: ignore[reportOptionalOperand]
             request.prompt_tokens,
             request.output_tokens,
             request.cached_tokens,
@@ -141,18 +144,18 @@ class Journal:
     @property
     def stretches(self) -> int:
         """How many stretches were executed."""
-        return len(self._stretches) // (8 * len(self.STRETCH))
+        return len(self.packed) // (8 * len(self.STRETCH))
 
     def stretch_table(self) -> dict[str, np.ndarray]:
         """All stretches as int64 columns, in the order of execution."""
-        return _columns(self._stretches, self.STRETCH)
+        return _columns(self.packed, self.STRETCH)
 
     def request_table(self) -> dict[str, np.ndarray]:
         """All finished requests as int64 columns, in the order they finished."""
         return _columns(self._requests, self.REQUEST)
 
 
-_STRETCH = Struct(f"<{len(Journal.STRETCH)}q").pack  # packing a row is several times faster than array.extend
+PACK_STRETCH = Struct(f"<{len(Journal.STRETCH)}q").pack  # packing a row is several times faster than array.extend
 _REQUEST = Struct(f"<{len(Journal.REQUEST)}q").pack
 
 

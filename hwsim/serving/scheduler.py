@@ -24,6 +24,7 @@ class Scheduler:
     changes with time alone must be asked for with ``moment()``.
     """
 
+    lets_in_whole = False  # arrivals that fit whole enter at once, in order: ``boarding`` may do it
     remembers_preempted = True  # pages of a pre-empted request stay findable for it until somebody takes them
 
     def __init__(self, engine: Engine) -> None:

@@ -71,13 +71,17 @@ class PagePool:
     def take(self, pages: int) -> None:
         """Take ``pages`` from the head of the free queue; cached content that is taken is lost."""
         self.free -= pages
-        if pages <= self.blank:
-            self.blank -= pages
+        blank = self.blank
+        if pages <= blank:
+            self.blank = blank - pages
             return
-        pages -= self.blank
+        pages -= blank
         self.blank = 0
         self.evicted += pages
-        queue = self.queue
+        queue, tail = self.queue, self.tail
+        if tail is not None and len(queue) == 1 and tail.hi - tail.lo > pages:  # nothing that anybody could ask for
+            tail.hi -= pages
+            return
         while pages:
             run = next(iter(queue))
             size = run.hi - run.lo

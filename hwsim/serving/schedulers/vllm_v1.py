@@ -7,9 +7,14 @@ one unfinished prompt, the last; where that fails (pages run short, thresholds) 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from hwsim.serving.exact import schedule_exactly
 from hwsim.serving.request import Request
 from hwsim.serving.scheduler import Scheduler
+
+if TYPE_CHECKING:
+    from hwsim.serving.engine import Engine
 
 MOST_FRUITLESS_STEPS = 1000
 
@@ -23,6 +28,12 @@ class VllmV1(Scheduler):
     """
 
     fruitless = 0
+
+    def __init__(self, engine: Engine) -> None:
+        super().__init__(engine)
+        config = engine.config
+        first_come = config.scheduling_policy == "fcfs"
+        self.lets_in_whole = type(self) is VllmV1 and first_come and not config.long_prefill_token_threshold
 
     def decides(self) -> bool:
         """True with unfinished prompts, when the head of the queue may enter, or when the rows exceed the budget."""

@@ -1,0 +1,154 @@
+"""The common regime of an engine in one loop: whole prompts that board, rows that end, and the stretches between."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hwsim.cost.price import SUBTICK_BITS, StepShape
+from hwsim.serving.boarding import board
+from hwsim.serving.ending import end_rows
+from hwsim.serving.journal import PACK_STRETCH
+from hwsim.serving.pipeline import FAR, steps_until
+
+if TYPE_CHECKING:
+    from hwsim.serving.engine import Engine
+
+
+def can_cruise(engine: Engine) -> bool:
+    """True when the next call is a busy engine's and nobody but the decode rows wants anything of it."""
+    if engine.partials or engine.mail or engine.ready or (engine.notices and engine.waits):
+        return False
+    rows, pipeline = engine.rows, engine.pipeline
+    if (
+        not rows.count
+        or rows.count > engine.config.max_num_batched_tokens
+        or engine.stalled_until > pipeline.end_before
+    ):
+        return False
+    return not engine.admission.waiting or not engine.scheduler.decides()
+
+
+def cruise(engine: Engine, limit: int) -> int | None:
+    """Execute calls before ``limit``; returns the first that is out of the ordinary, begun but undecided, or None.
+
+    It is ``Engine._call``, ``stretch.plan`` and ``stretch.take_stretch`` for their most frequent case (two steps in
+    flight, the device slower than the host, pages to spare), written as one loop since nearly all calls of a run come
+    through here: each figure is asked for once, and no object is made but the row of the journal.  Left to the general
+    form are host and device changing places, pages that run out, prompts that wait or come in chunks, messages, and
+    whatever ``Engine.plain`` rules out.
+    """
+    rows, pipeline, pool, journal = engine.rows, engine.pipeline, engine.pool, engine.journal
+    inbox, leaving, running, waiting = engine.inbox, engine.leaving, engine.running, engine.admission.waiting
+    prices, due, phases, page = engine.prices, rows.due, rows.phases, rows.page
+    bounds, lets_in_whole, seats = journal.bounds, engine.scheduler.lets_in_whole, engine.config.max_num_seqs
+    while True:
+        call, end = pipeline.end_before, pipeline.end
+        if pipeline.host_free > call:
+            call = pipeline.host_free
+        if call >= limit:
+            return None
+        beat = rows.beat
+        if due[0][0] <= beat:
+            end_rows(engine)
+            if waiting or not rows.count or (engine.notices and engine.waits):
+                return call
+        elif leaving and engine.leaving_since < engine.calls:
+            engine.free_leaving()
+            if waiting:
+                return call
+        arrival = inbox[0].arrival_alone if inbox else FAR
+        if arrival <= call:
+            if not (lets_in_whole and board(engine, call)):
+                return call
+            engine.calls += 1
+            continue
+        # -- how many steps
+        count = rows.count
+        context = rows.offsets + count * (beat + 1)
+        price = prices.get(count)
+        if price is None or not price.low <= context <= price.limit:
+            price = prices[count] = engine.pricer.price(StepShape(count, (), count), context)
+        device, host = price.base + price.slope * context, price.host
+        if call + host > end or host > device:
+            return call
+        slope = price.slope * count
+        finish, sequence, request = due[0]
+        if request.finish_beat != finish or request.sequence != sequence:
+            finish = rows.next_due()
+        steps = finish - beat
+        if leaving and waiting:
+            steps = 1
+        elif steps > 1:
+            if context + count * (steps - 1) > price.limit:
+                steps = (price.limit - context) // count + 1
+            moment = limit
+            if arrival < limit and ((not waiting and len(running) < seats) or engine.scheduler.could_admit()):
+                moment = arrival
+            if moment < FAR:  # the second call is at the end of the step in flight, the third one step later
+                distance, inner = moment - end, steps - 2
+                if distance <= 0:
+                    steps = 1
+                elif inner * device + slope * (inner * (inner - 1) >> 1) >= distance:
+                    steps = 1 + steps_until(device, slope, distance, inner)
+        # -- their pages
+        first = beat % page
+        if steps == 1:
+            pages = phases[first]
+        elif steps < page:
+            pages = sum(phases[first : first + steps])
+        else:
+            pages = steps // page * count + sum(phases[first : first + steps % page])
+        if pages > pool.free:
+            return call
+        if leaving and steps > 1:  # they free theirs one call into the stretch: the order of the queue depends on it
+            pool.take(phases[first])
+            engine.free_leaving()
+            pages -= phases[first]
+        if pages <= pool.blank:
+            pool.free -= pages
+            pool.blank -= pages
+        else:
+            pool.take(pages)
+        # -- their times
+        triangle = steps * (steps - 1) >> 1
+        price.steps += steps
+        price.contexts += steps * context + count * triangle
+        start = end if end > call else call
+        late = rows.catch_up(journal, start + device) if rows.late else 0
+        rows.beat = beat + steps
+        if steps == 1:
+            pipeline.end_before, pipeline.end, pipeline.host_free = end, end + device, call + host
+            rows.end_before = rows.end
+        else:
+            last = device + slope * (steps - 1)
+            pipeline.end = end + steps * device + slope * triangle
+            pipeline.end_before = rows.end_before = pipeline.end - last
+            pipeline.host_free = pipeline.end_before - last + slope + host
+        rows.end = pipeline.end
+        # -- the journal's row, as ``Journal.stretch`` writes it
+        if not price.bound_low <= context <= price.bound_high:
+            price.find_bound(context)
+        code = bounds.get(price.bounded)
+        if code is None:
+            code = journal.code(price.bounded)
+        free = pool.free
+        journal.packed += PACK_STRETCH(
+            engine.replica,
+            engine.step,
+            steps,
+            start >> SUBTICK_BITS,
+            device,
+            slope,
+            count,
+            0,
+            context,
+            len(running),
+            len(waiting),
+            free,
+            free - pool.blank,
+            code,
+            late,
+        )
+        engine.step += steps
+        engine.scheduled_tokens += steps * count
+        engine.calls += 1
