@@ -38,7 +38,14 @@ def shelves() -> dict[str, Shelf]:
         "traces": Shelf("request traces in the folders of HWSIM_DATA", _traces, trace_statistics),
         "arrivals": _parts("hwsim.workload.arrivals", "arrivals", "kinds for workload.arrivals"),
         "lengths": _parts("hwsim.workload.lengths", "lengths", "kinds for input_tokens and output_tokens"),
+        "routers": _parts("hwsim.serving.policies.router", "router", "kinds for serve.router and serve.decode_router"),
+        "handovers": _parts("hwsim.serving.policies.handover", "handover", "kinds for serve.handover"),
+        "schedulers": _parts("hwsim.serving.schedulers", "", "how engines schedule, named by engine profiles"),
+        "patterns": _parts("hwsim.taskgraph.patterns", "execute", "kinds for serve.execute: how one step runs"),
+        "networks": _parts("hwsim.hardware.networks", "network", "kinds for system.network"),
+        "readers": _parts("hwsim.workload.traces", "", "formats for workload.format, of request traces"),
         "formats": _parts("hwsim.export", "", "formats for hwsim export"),
+        "suites": _parts("hwsim.study.suites", "", "suites for hwsim validate"),
     }
 
 

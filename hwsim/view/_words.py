@@ -26,10 +26,18 @@ def bound_name(resource: str) -> str:
     return BOUNDS.get(resource, resource)
 
 
+def _gpus(summary: Mapping[str, Any]) -> str:
+    """``8×H100-SXM and 16×H20`` of a run with several pools."""
+    counts: dict[str, int] = {}
+    for pool in (summary.get("pools") or {}).values():
+        counts[pool["gpu"]] = counts.get(pool["gpu"], 0) + pool["gpus_used"]
+    return " and ".join(f"{count}×{gpu}" for gpu, count in counts.items()) if all(counts) else ""
+
+
 def machine(summary: Mapping[str, Any]) -> str:
     """``Llama-3.1-8B on 1×H100-SXM`` as far as the run says so."""
     gpus = summary.get("gpus_used")
-    where = f"{gpus}×{summary['gpu']}" if summary.get("gpu") else f"{gpus} GPU" + "s" * (gpus != 1)
+    where = _gpus(summary) or (f"{gpus}×{summary['gpu']}" if summary.get("gpu") else f"{gpus} GPU" + "s" * (gpus != 1))
     model = str(summary.get("model") or summary["name"]).rpartition("/")[2]
     return f"{model} on {where}" if gpus else model
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from hwsim.part import Parts
 from hwsim.view._figure import Figure, Shown
+from hwsim.view._members import handed_over, members
 from hwsim.view._numbers import milliseconds
 from hwsim.view._tiles import Tile, tiles
 from hwsim.view._words import headline, least, objective
@@ -49,6 +50,7 @@ def report_html(
         _warnings(summary["warnings"]),
         '<section class="tiles">' + "".join(map(_tile, tiles(summary))) + "</section>",
         '<section class="grid">' + "".join(_in_order(drawn, _latency_table(summary))) + "</section>",
+        *_members(summary),
         _rejections(tables.get("requests")),
         _glossary(),
         _scenario(resolved_yaml),
@@ -142,6 +144,22 @@ def _latency_table(summary: Mapping[str, Any]) -> str:
         '<section class="card"><h2>Latency figures</h2><div class="scroll"><table><thead><tr><th></th>'
         f"{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}</section>"
     )
+
+
+def _members(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Pools, jobs and streams side by side, where there are several."""
+    for found in members(summary):
+        head = "".join(f"<th>{escape(name)}</th>" for name in found.columns)
+        rows = "".join(
+            f"<tr><th>{escape(row[0])}</th>{''.join(f'<td>{escape(text)}</td>' for text in row[1:])}</tr>"
+            for row in found.rows
+        )
+        over = handed_over(summary) if found.title == "Pools" else ""
+        note = f'<p class="note">Handed over from prefill to decode: {escape(over)}.</p>' if over else ""
+        yield (
+            f'<section class="card" style="margin-top:16px"><h2>{escape(found.title)}</h2><div class="scroll">'
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}</section>"
+        )
 
 
 def _rejections(requests: Mapping[str, Any] | None) -> str:

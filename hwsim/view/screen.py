@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hwsim.view._members import handed_over, members
 from hwsim.view._numbers import gibibytes, milliseconds, plain, quantity, share, usd
 from hwsim.view._words import bound_name, headline, least, objective
 
@@ -34,6 +35,7 @@ def screen(summary: Mapping[str, Any]) -> RenderableType:
         Text(headline(summary), style="bold"),
         Padding(_latencies(summary), (1, 0)),
         _facts(summary),
+        *(Padding(_table(found.columns, found.rows), (1, 0, 0, 0)) for found in members(summary)),
     ]
     warnings = list(summary["warnings"])
     if warnings:
@@ -46,14 +48,20 @@ def screen(summary: Mapping[str, Any]) -> RenderableType:
 
 
 def _latencies(summary: Mapping[str, Any]) -> RenderableType:
+    rows = [(name, *(milliseconds(summary[key][column]) for column in COLUMNS)) for name, key in ROWS]
+    return _table(("", *COLUMNS), rows)
+
+
+def _table(columns: tuple[str, ...], rows: list[tuple[str, ...]]) -> RenderableType:
+    """A column of names and columns of figures, without lines."""
     from rich.table import Table
 
     table = Table(box=None, padding=(0, 0, 0, 2), header_style="dim", pad_edge=False)
-    table.add_column("")
-    for name in COLUMNS:
+    table.add_column(columns[0])
+    for name in columns[1:]:
         table.add_column(name, justify="right", no_wrap=True)
-    for name, key in ROWS:
-        table.add_row(name, *(milliseconds(summary[key][column]) for column in COLUMNS))
+    for row in rows:
+        table.add_row(*row)
     return table
 
 
@@ -96,6 +104,8 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "bound", text
     yield from _shares(summary)
     yield from _memory(summary)
+    if text := handed_over(summary):
+        yield "hand-over", text
     used, owned = summary["gpus_used"], summary["gpus_owned"]
     yield "GPUs", f"{used} used of {owned} owned; MFU {share(summary['mfu'])}, MBU {share(summary['mbu'])}"
     if summary["energy_joules"] is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
 import shutil
@@ -18,12 +19,14 @@ from hwsim.part import Parts
 from hwsim.view._figure import Shown
 from hwsim.view._series import binned, distribution, edges_of, sample
 from hwsim.view.report import _for_script, report_html
+from hwsim.view.screen import screen
 
 from ..conftest import absent
 from ..metrics.synthetic import RESOLVED, synthetic
 
 MANIFEST = {"hwsim": "0.1.0", "python": "3.11.7", "packages": {"numpy": "2.0"}, "sources": []}
-NAMES = Parts("hwsim.view.figures").names()
+ASKED = {"pools"}  # drawn only of runs that have what they show
+NAMES = [name for name in Parts("hwsim.view.figures").names() if name not in ASKED]
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<a href='javascript:x'>"
 
 
@@ -62,6 +65,42 @@ def test_every_figure_is_on_the_page_once() -> None:
         assert word in text
     assert '<span class="origin">  # synthetic.yaml:3</span>' in text
     assert "prompt of 9000 tokens is longer than max_model_len" in text
+
+
+def pooled() -> tuple[dict[str, Any], dict[str, Any]]:
+    """A run of two pools, each with one of two replicas."""
+    facts, tables, _ = synthetic(60, replicas=2)
+    blocks = facts["pools"]["serve"]["usable_blocks"] if facts.get("pools") else 8000
+    shared = {"model": "m", "replicas": 1, "tensor_parallel_size": 4, "gpus_used": 4, "usable_blocks": blocks}
+    facts["pools"] = {
+        name: {**shared, "role": name, "group": name, "gpu": gpu, "first_replica": i, "busy_seconds_by_bound": busy}
+        for i, (name, gpu, busy) in enumerate(
+            [("prefill", "H100-SXM", {"tensor": 2.0}), ("decode", EVIL, {"hbm": 1.0, EVIL: 0.5})]
+        )
+    }
+    return summary(facts, tables), tables
+
+
+def test_pools_stand_side_by_side() -> None:
+    found, tables = pooled()
+    text = own(report_html(found, tables, RESOLVED, MANIFEST))
+    drawn = figures(text)["pools"]
+    assert drawn["data"][0]["y"] == ["prefill", "decode"]
+    assert "What each pool does" in text and "1 × 4 H100-SXM" in text and "<img" not in text
+    assert f"{found['pools']['prefill']['prefill_tokens'] / found['simulated_seconds']:,.0f}" in text
+    busy = {trace["name"]: trace["x"] for trace in drawn["data"]}
+    assert busy["compute"][0] == pytest.approx(found["pools"]["prefill"]["busy"]["tensor"], abs=1e-5)
+    found["pools"]["decode"]["gpu"] = "H20"
+    shown = printed(found)
+    assert "4×H100-SXM and 4×H20" in shown and "prefill  1 × 4 H100-SXM" in shown and "KV peak" in shown
+
+
+def printed(found: dict[str, Any]) -> str:
+    from rich.console import Console
+
+    console = Console(width=80, record=True, quiet=False, file=io.StringIO())
+    console.print(screen(found))
+    return console.export_text()
 
 
 def test_axes_carry_units() -> None:
