@@ -44,13 +44,13 @@ def report_html(
 
     shown = Shown(summary, tables)
     drawn = list(_drawn(shown))
+    cards = _in_order(drawn, [_latency_table(summary), *_members(summary)])
     body = [
         f'<p class="name">{escape(str(summary["name"]))} · seed {escape(str(summary["seed"]))}</p>',
         f"<h1>{_bound_units(headline(summary))}</h1>",
         _warnings(summary["warnings"]),
         '<section class="tiles">' + "".join(map(_tile, tiles(summary))) + "</section>",
-        '<section class="grid">' + "".join(_in_order(drawn, _latency_table(summary))) + "</section>",
-        *_members(summary),
+        '<section class="grid">' + "".join(cards) + "</section>",
         _rejections(tables.get("requests")),
         _glossary(),
         _scenario(resolved_yaml),
@@ -95,9 +95,9 @@ def _drawn(shown: Shown) -> Iterator[tuple[int, str, str]]:
         yield figure.order, markup, f'<script type="application/json" data-figure="{place}">{text}</script>'
 
 
-def _in_order(drawn: list[tuple[int, str, str]], table: str) -> list[str]:
-    """Figures and the table of latencies, which fills the place beside an odd figure."""
-    places = [(order, markup) for order, markup, _ in drawn] + [(TABLE_ORDER, table)]
+def _in_order(drawn: list[tuple[int, str, str]], cards: list[str]) -> list[str]:
+    """Figures, and the tables, which fill the place beside an odd figure."""
+    places = [(order, markup) for order, markup, _ in drawn] + [(TABLE_ORDER, card) for card in cards]
     return [markup for _, markup in sorted(places, key=lambda place: place[0])]
 
 
@@ -157,7 +157,7 @@ def _members(summary: Mapping[str, Any]) -> Iterator[str]:
         over = handed_over(summary) if found.title == "Pools" else ""
         note = f'<p class="note">Handed over from prefill to decode: {escape(over)}.</p>' if over else ""
         yield (
-            f'<section class="card" style="margin-top:16px"><h2>{escape(found.title)}</h2><div class="scroll">'
+            f'<section class="card"><h2>{escape(found.title)}</h2><div class="scroll">'
             f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>{note}</section>"
         )
 
