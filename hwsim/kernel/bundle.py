@@ -3,18 +3,37 @@
 from __future__ import annotations
 
 from heapq import heappop, heappush
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from hwsim.kernel.clock import Timer
 
 if TYPE_CHECKING:
-    from hwsim.kernel.activity import Activity
+    from hwsim.kernel.activity import Phase
     from hwsim.kernel.capacity import Capacity
     from hwsim.kernel.domain import Domain
     from hwsim.kernel.flow import Flow
     from hwsim.kernel.sharing import System
 
 Asks: TypeAlias = "tuple[tuple[Capacity, float], ...]"
+
+NEVER = 1 << 200  # a tick that does not come
+SMALL = 4  # bundles of a component that is looked at anew whenever it may have come apart
+PATIENCE = 4  # solves per bundle after which a larger one is
+
+
+class User(Protocol):
+    """Whoever progresses in a bundle: an activity, a task of a graph."""
+
+    bundle: Bundle
+    phase: Phase
+
+    @property
+    def weight(self) -> float:
+        """Its weight in sharing."""
+        ...
+
+    def phase_ended(self) -> None:
+        """The amounts of its present phase have been delivered."""
 
 
 class Bundle:
@@ -23,14 +42,15 @@ class Bundle:
     ``asks`` are units per second of alone time that each member takes of each capacity.  All members progress at the
     same ``x``, so one number says how far they are: ``virtual`` is the alone time (ticks) done by ``since``, counted
     from when the bundle last was empty.  A member that joins while it stands at ``v`` ends when it stands at ``v``
-    plus the member's alone time; ``ends`` is the heap of these marks.  A change of rate thus costs the same for one
-    member as for a thousand.
+    plus the member's alone time; ``ends`` is the heap of these marks and ``due`` the tick of the next while the rate
+    stays as it is.  A change of rate thus costs the same for one member as for a thousand.
     """
 
     __slots__ = (
         "asks",
         "component",
         "count",
+        "due",
         "ends",
         "flow",
         "joined",
@@ -48,7 +68,8 @@ class Bundle:
         self.flow = flow
         self.count = 0
         self.joined = 0
-        self.ends: list[tuple[float, int, Activity]] = []
+        self.ends: list[tuple[float, int, User]] = []
+        self.due = NEVER
         self.x = 1.0
         self.virtual = 0.0
         self.since = 0
@@ -56,51 +77,74 @@ class Bundle:
         self.single = Component(domain, [self])  # for when it contends with nobody else
         self.component = self.single
 
-    def push(self, activity: Activity, alone: float, now: int) -> bool:
+    def push(self, user: User, alone: float, now: int) -> bool:
         """Add the end of a member that needs ``alone`` ticks alone; True if it is the next to come."""
         self.joined = joined = self.joined + 1
         ends = self.ends
-        heappush(ends, (self.virtual + (now - self.since) * self.x + alone, joined, activity))
-        return ends[0][1] == joined
+        heappush(ends, (self.virtual + (now - self.since) * self.x + alone, joined, user))
+        if ends[0][1] != joined:
+            return False
+        self.due = self.next_end()
+        return True
 
     def next_end(self) -> int:
         """The tick (rounded half up) at which the next member ends while the rate stays as it is."""
         return self.since + int((self.ends[0][0] - self.virtual) / self.x + 0.5)
 
-    def pop_due(self, now: int, finished: list[Activity]) -> None:
+    def pop_due(self, now: int, finished: list[User]) -> None:
         """Move the members that have ended by ``now`` to ``finished``."""
         ends = self.ends
-        while ends and self.next_end() <= now:
+        while self.due <= now:
             finished.append(heappop(ends)[2])
+            self.due = self.next_end() if ends else NEVER
 
     def set_rate(self, x: float, now: int) -> None:
         """Progress at ``x`` from ``now`` on."""
         self.virtual += (now - self.since) * self.x
         self.since = now
         self.x = x
+        if self.ends:
+            self.due = self.next_end()
 
 
 class Component:
     """Bundles connected by capacities that are asked for more than they have, and one timer for their next end.
 
     One timer instead of one per member: a change of rates moves all ends of a component, but only the next matters.
+    A contended component keeps bundles that have become empty and capacities that are no longer full for some time
+    (solving for them as well changes nothing): a route that is used again at once costs no search.
     """
 
-    __slots__ = ("bundles", "contended", "dirty", "domain", "system", "timer")
+    __slots__ = ("bundles", "contended", "dirty", "domain", "full", "loose", "solved", "solves", "system", "timer")
 
     def __init__(self, domain: Domain, bundles: list[Bundle]) -> None:
         self.domain = domain
         self.bundles = bundles
+        self.full: list[Capacity] = []  # capacities of the system
         self.contended = False  # some capacity of theirs is asked for more than it has
         self.system: System | None = None  # what to solve, as long as only numbers of members change
+        self.solved: list[int] = []  # the numbers of members that it was last solved for
+        self.solves = 0
+        self.loose = False  # something has become empty or is no longer full: it may have come apart
         self.dirty = False  # to be solved again at the end of this instant
         self.timer = Timer(domain.clock, self.finish_due)
 
+    def outdated(self) -> bool:
+        """True if it is time to search for what is connected now: at once if small or at peace, else now and then."""
+        if not self.loose:
+            return False
+        full = sum([capacity.asked > capacity.full_at for capacity in self.full])
+        alive = sum([bundle.count > 0 for bundle in self.bundles])
+        if full == len(self.full) and alive == len(self.bundles):
+            self.loose = False
+            return False
+        return not full or len(self.bundles) <= SMALL or self.solves >= PATIENCE * len(self.bundles)
+
     def retime(self) -> None:
         """Set the timer to the next end of any member."""
-        ends = [bundle.next_end() for bundle in self.bundles if bundle.ends]
-        if ends:
-            self.timer.set(max(min(ends), self.domain.clock.now))
+        due = min([bundle.due for bundle in self.bundles])
+        if due < NEVER:
+            self.timer.set(max(due, self.domain.clock.now))
         else:
             self.timer.cancel()
 
@@ -109,17 +153,19 @@ class Component:
         domain = self.domain
         bundle = self.bundles[0]
         if bundle.count == 1 and not self.contended:  # nobody else is concerned
-            activity = bundle.ends.pop()[2]
+            user = bundle.ends.pop()[2]
+            bundle.due = NEVER
             domain.leave(bundle)
-            activity.phase_ended()
+            user.phase_ended()
             return
         now = domain.clock.now
-        finished: list[Activity] = []
+        finished: list[User] = []
         for bundle in self.bundles:
-            bundle.pop_due(now, finished)
-        for activity in finished:
-            domain.leave(activity.bundle)
+            if bundle.due <= now:
+                bundle.pop_due(now, finished)
+        for user in finished:
+            domain.leave(user.bundle)
         if not self.contended:
             self.retime()
-        for activity in finished:
-            activity.phase_ended()
+        for user in finished:
+            user.phase_ended()

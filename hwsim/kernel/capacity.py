@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from hwsim.kernel.bundle import Bundle
     from hwsim.kernel.flow import Flow
+    from hwsim.kernel.sharing import System
 
 SLACK = 1e-12  # asks within this of the rate count as fitting: rounding must not look like contention
 
@@ -20,7 +21,7 @@ class Capacity:
     A capacity belongs to the one simulation in which it is used; it compares and hashes by identity.
     """
 
-    __slots__ = ("asked", "bundles", "delivered", "flows", "full_at", "index", "mark", "name", "rate", "unit")
+    __slots__ = ("asked", "bundles", "delivered", "flows", "full_at", "index", "mark", "name", "rate", "system", "unit")
 
     def __init__(self, name: str, rate: float, unit: str = "bytes") -> None:
         """``rate`` in ``unit`` per second; ``ValueError`` unless it is positive and finite."""
@@ -35,6 +36,7 @@ class Capacity:
         self.asked = 0.0  # what they ask together, units per second
         self.flows: dict[Flow, None] = {}  # long-lived users that may come to ask
         self.mark = 0  # the search for a component that saw this capacity last
+        self.system: System | None = None  # the one it is solved in, with everybody who uses it
         self.index = -1  # its place in the system that search built, -1 if it binds nobody
 
     def __repr__(self) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from hwsim.kernel.bundle import Asks, Bundle, Component
+from hwsim.kernel.bundle import Asks, Bundle, Component, User
 from hwsim.kernel.clock import Clock, Timer
 from hwsim.kernel.flow import Flow
 from hwsim.kernel.sharing import System
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
-    from hwsim.kernel.activity import Activity, Phase
+    from hwsim.kernel.activity import Phase
     from hwsim.kernel.capacity import Capacity
 
 SAME_RATE = 1e-13  # a rate that moves by less than this share has not changed
@@ -84,22 +84,25 @@ class Domain:
 
     # -- joining and leaving -------------------------------------------------------------------------------------
 
-    def start(self, activity: Activity, phase: Phase) -> None:
-        """Let a phase of an activity progress from now on; its ``phase_ended`` is called when it is through."""
+    def start(self, user: User, phase: Phase) -> None:
+        """Let a phase of an activity or task progress from now on; its ``phase_ended`` is called when it is through."""
         bundle = phase.bundle
-        if bundle is None or bundle.weight != activity.weight:
-            phase.bundle = bundle = self._bundle(phase.asks, activity.weight)
-        activity.bundle = bundle
+        if bundle is None or bundle.weight != user.weight:
+            phase.bundle = bundle = self._bundle(phase.asks, user.weight)
+        user.bundle = bundle
         now = self.clock.now
         if bundle.count:
-            first = bundle.push(activity, phase.alone, now)
+            first = bundle.push(user, phase.alone, now)
             if self.join(bundle) and first:
-                bundle.single.timer.set(bundle.next_end())
+                bundle.single.timer.set(bundle.due)
         else:
-            bundle.virtual, bundle.since, bundle.x = 0.0, now, 1.0
-            bundle.ends.append((phase.alone, 0, activity))
+            bundle.virtual, bundle.since = 0.0, now
+            if not bundle.component.contended:
+                bundle.x = 1.0
+            bundle.ends.append((phase.alone, 0, user))
+            bundle.due = bundle.next_end()
             if self.join(bundle):
-                bundle.single.timer.set(now + phase.ticks)
+                bundle.single.timer.set(bundle.due)
 
     def _bundle(self, asks: Asks, weight: float) -> Bundle:
         bundle = self.bundles.get((weight, asks))
@@ -112,20 +115,22 @@ class Domain:
 
     def join(self, bundle: Bundle) -> bool:
         """Count one more member of ``bundle``; True if it progresses at its own pace with nothing to solve."""
+        component = bundle.component
+        system = component.system
         if not bundle.count:
             for capacity, units in bundle.asks:
                 capacity.bundles[bundle] = units
+                if capacity.system is not system:  # it has a user whom that system does not know
+                    capacity.system = None
                 if capacity.flows:
                     self._announce(capacity, bundle)
         bundle.count += 1
-        component = bundle.component
         free = not component.contended
         for capacity, units in bundle.asks:
-            before = capacity.asked
-            capacity.asked = asked = before + units
+            capacity.asked = asked = capacity.asked + units
             if asked > capacity.full_at:
                 free = False
-                if before <= capacity.full_at:
+                if capacity.system is not system:
                     component.system = None
         if not free:
             self._mark(component)
@@ -140,15 +145,16 @@ class Domain:
                 before = capacity.asked
                 capacity.asked = before - units
                 if before > capacity.full_at >= capacity.asked:
-                    component.system = None
+                    component.loose = True
         else:
+            component.loose = True
             for capacity, units in bundle.asks:
                 del capacity.bundles[bundle]
                 # an empty capacity is asked for nothing exactly: rounding does not build up
                 capacity.asked = capacity.asked - units if capacity.bundles else 0.0
         if component.contended:
             self._mark(component)
-            if not bundle.count:
+            if bundle.flow is not None:  # it may ask for something else next
                 component.system = None
                 bundle.component = bundle.single
                 bundle.single.contended = False
@@ -182,35 +188,55 @@ class Domain:
                 flow.on_company(now)
         self.late.cancel()  # what they asked is solved here
         dirty, self.dirty = self.dirty, []
+        self.searches = self.searches + 1
+        stale: list[Component] = []
         for component in dirty:
             component.dirty = False
-            component.timer.cancel()
-        self.searches = search = self.searches + 1
-        same = [component for component in dirty if component.system is not None]
+            if component.system is None or component.outdated():
+                component.system = None
+                stale.append(component)
+        for component in stale:  # grows by those that are found to be connected to one of them
+            self._dissolve(component, stale)
         for component in dirty:
-            if component.system is None:
-                for bundle in component.bundles:
-                    if bundle.count and bundle.mark != search:
-                        self._connect(bundle, search)
-        for component in same:
-            if component.bundles[0].mark != search:  # else a neighbour found above has taken it in
+            if component.system is not None:
                 self._solve(component)
         touched, self.touched = self.touched, {}
         for flow in touched:
             flow.tell(now)
 
-    def _connect(self, seed: Bundle, search: int) -> None:
+    def _dissolve(self, component: Component, stale: list[Component]) -> None:
+        """Find the components that the bundles of a former one are in now."""
+        component.timer.cancel()
+        component.contended = False
+        for bundle in component.bundles:
+            if bundle.component is component:
+                bundle.component = bundle.single
+        for bundle in component.bundles:
+            if bundle.count and bundle.mark != self.searches:
+                self._connect(bundle, stale)
+
+    def _connect(self, seed: Bundle, stale: list[Component]) -> None:
         """Find the component that ``seed`` is in now: over capacities asked for more than they have; and solve it."""
-        bundles, full, demands = self._search(seed, search)
+        bundles, full, demands = self._search(seed, self.searches)
         component = seed.single if len(bundles) == 1 else Component(self, bundles)
-        component.contended = bool(full)
         for bundle in bundles:
-            if bundle.component is not component:
-                bundle.component.timer.cancel()
+            before = bundle.component
+            if before is not component:
+                before.timer.cancel()
+                if before.system is not None:
+                    before.system = None
+                    stale.append(before)
                 bundle.component = component
+        component.contended = bool(full)
+        component.full = full
+        component.loose = False
+        component.solves = 0
+        component.solved = []
         if full:
             weights = [bundle.weight for bundle in bundles]
-            component.system = System([capacity.rate for capacity in full], demands, weights)
+            component.system = system = System([capacity.rate for capacity in full], demands, weights)
+            for capacity in full:
+                capacity.system = system
             self._solve(component)
         else:
             component.system = None
@@ -243,7 +269,13 @@ class Domain:
 
     def _solve(self, component: Component) -> None:
         assert component.system is not None
-        shares = component.system.share([bundle.count for bundle in component.bundles])
+        counts = [bundle.count for bundle in component.bundles]
+        if counts == component.solved:  # who left was replaced by an equal
+            component.retime()
+            return
+        shares = component.system.share(counts)
+        component.solved = counts
+        component.solves += 1
         self.solves += 1
         if shares.residual > self.residual:
             self.residual = shares.residual

@@ -17,11 +17,11 @@ from collections.abc import Sequence
 from math import inf
 from typing import NamedTuple
 
+from hwsim.kernel.filling import Demands, Filling
+
 ROUNDS = 200  # most rounds of the iteration
 ACCEPT = 1e-12  # residual at which a solution is taken
 DAMP_AFTER = 20  # rounds after which levels move only half way
-
-Demands = Sequence[tuple[int, float]]
 
 
 class Shares(NamedTuple):
@@ -49,7 +49,7 @@ def share(
 class System:
     """Users, capacities and who asks what, prepared once for solving with changing numbers of equal users."""
 
-    __slots__ = ("demands", "equal", "limits", "rates", "users_on", "weights")
+    __slots__ = ("demands", "equal", "filling", "rates", "users_on", "weights")
 
     def __init__(self, rates: Sequence[float], demands: Sequence[Demands], weights: Sequence[float]) -> None:
         self.rates = rates
@@ -57,22 +57,20 @@ class System:
         self.weights = weights
         self.users_on: list[list[int]] = [[] for _ in rates]
         self.equal = True  # each user takes the same of all its capacities
-        limits: list[tuple[float, int]] = []
         for i, demand in enumerate(demands):
             for c, units in demand:
                 self.users_on[c].append(i)
                 self.equal = self.equal and units == demand[0][1]
-            if demand:
-                limits.append((demand[0][1] / weights[i], i))
-        limits.sort()
-        self.limits = limits
+        self.filling: Filling | None = None  # made when it is needed
 
     def share(self, counts: Sequence[int]) -> Shares:
         """Progress of each user with ``counts[i]`` users like it."""
         if len(self.rates) == 1:
             return Shares(self._one_capacity(counts), 0.0, 1)
         if self.equal:
-            return Shares(self._fill(counts), 0.0, 1)
+            if self.filling is None:
+                self.filling = Filling(self.rates, self.demands, self.weights, self.users_on)
+            return Shares(self.filling.fill(counts), 0.0, 1)
         return _iterate(self, counts)
 
     def _one_capacity(self, counts: Sequence[int]) -> list[float]:
@@ -80,43 +78,6 @@ class System:
         asks = [demand[0][1] if demand else 0.0 for demand in self.demands]
         level = _level(self.rates[0], asks, weights, counts)
         return [1.0 if ask <= w * level else w * level / ask for ask, w in zip(asks, weights, strict=True)]
-
-    def _fill(self, counts: Sequence[int]) -> list[float]:
-        """Progressive filling: all rates per weight rise together until a user has its ask or a capacity is full."""
-        demands, limits, users_on = self.demands, self.limits, self.users_on
-        progress = [1.0] * len(demands)
-        mass = [weight * count for weight, count in zip(self.weights, counts, strict=True)]
-        left = list(self.rates)
-        mass_on = [sum([mass[i] for i in users]) for users in users_on]
-        open_on = [len(users) for users in users_on]
-        stopped = [False] * len(demands)
-        level, nearest = 0.0, 0
-        while nearest < len(limits):
-            full, best = -1, inf
-            for c, users in enumerate(open_on):
-                if users and left[c] < best * mass_on[c]:
-                    full, best = c, left[c] / mass_on[c]
-            if best > level:  # levels only rise: anything else is rounding
-                level = best
-            stops: list[int] = []
-            while nearest < len(limits) and limits[nearest][0] <= level:
-                i = limits[nearest][1]
-                nearest += 1
-                if not stopped[i]:
-                    stops.append(i)
-            if not stops and nearest < len(limits):
-                stops = [i for i in users_on[full] if not stopped[i]]
-                for i in stops:
-                    progress[i] = level * self.weights[i] / demands[i][0][1]
-            for i in stops:
-                stopped[i] = True
-                own = mass[i]
-                units = own * level if progress[i] < 1.0 else demands[i][0][1] * counts[i]
-                for c, _ in demands[i]:
-                    left[c] -= units
-                    mass_on[c] -= own
-                    open_on[c] -= 1
-        return progress
 
 
 def _level(rate: float, asks: Sequence[float], weights: Sequence[float], counts: Sequence[int]) -> float:

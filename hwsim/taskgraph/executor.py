@@ -1,7 +1,7 @@
 """Runs blocks of tasks by callbacks and counters: no process per task, no event but its end.
 
 A task whose capacities nobody can contend for (all streams that may use them ask together for less than there is)
-needs no sharing: its end stands in the clock's queue.  The others are activities of the kernel.
+needs no sharing: its end stands in the clock's queue.  The others take part in sharing, phase after phase.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
-from hwsim.kernel.activity import Activity, Phase
+from hwsim.kernel.activity import Phase
 from hwsim.kernel.clock import NORMAL, Clock
 from hwsim.kernel.domain import Domain
 from hwsim.taskgraph.folding import Folding
 from hwsim.taskgraph.program import Block, Segment
 from hwsim.taskgraph.store import Store
 from hwsim.taskgraph.stream import Stream
-from hwsim.taskgraph.task import ENDED, RUNNING, SHARING, Claims, Task
+from hwsim.taskgraph.task import ENDED, RUNNING, Claims, Task
 from hwsim.taskgraph.work import Work
 
 if TYPE_CHECKING:
@@ -229,7 +229,7 @@ class Executor:
             if gone < phase.ticks:
                 phases.append(_rest(phase, gone) if gone > 0 else phase)
             gone -= phase.ticks
-        self._activity(task, fixed, phases)
+        task.share(fixed, phases)
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -325,19 +325,7 @@ class Executor:
             task.end = end = now + work.ticks
             heappush(clock.queue, (end, NORMAL, next(clock.sequence), task))
         else:
-            self._activity(task, work.fixed, work.phases)
-
-    def _activity(self, task: Task, fixed: int, phases: Sequence[Phase]) -> None:
-        task.state = SHARING
-        task.end = 0
-        task.activity = activity = Activity(self.domain, task.name, fixed=fixed, phases=phases)
-        activity.on_done = lambda _: self._done(task)
-        activity.submit()
-
-    def _done(self, task: Task) -> None:
-        task.activity = None
-        task.state = RUNNING
-        task.wake()
+            task.share(work.fixed, work.phases)
 
     def delivered(self) -> dict[Capacity, float]:
         """What the tasks that have ended (and those jumped over) took of each capacity."""

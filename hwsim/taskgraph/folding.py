@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hwsim.kernel.activity import Activity
 from hwsim.kernel.bundle import Bundle, Component
 from hwsim.kernel.clock import Timer
 from hwsim.taskgraph.task import ENDED, RUNNING, SHARING, WAITING
@@ -91,9 +90,8 @@ class Folding:
                 if task.state != ENDED:
                     mine = (last - block.index, ordinal)
                     names[id(task)] = mine
-                    if task.state == SHARING:
-                        names[id(task.activity)] = mine
-                    tasks.append((mine, task.state, task.pending, task.start - now if task.state else 0))
+                    left = len(task.phases) if task.state == SHARING else 0
+                    tasks.append((mine, task.state, task.pending, task.start - now if task.state else 0, left))
         queue = tuple([(e[0] - now, *_who(e[3], names)) for e in sorted(executor.clock.queue) if _alive(e)])
         streams = tuple(
             [
@@ -116,10 +114,11 @@ class Folding:
         """Exact progress of everybody who shares capacities."""
         found = []
         for bundle in self._bundles():
-            ends = tuple([(end, names.get(id(activity))) for end, _, activity in sorted(bundle.ends)])
+            ends = tuple([(end, names.get(id(task))) for end, _, task in sorted(bundle.ends)])
             component = bundle.component
             found.append((id(bundle), bundle.x, bundle.virtual, now - bundle.since, ends))
-            found.append((component.dirty, component.contended, *[id(other) for other in component.bundles]))
+            age = component.solves if component.loose else -1  # how soon it is looked at anew
+            found.append((component.dirty, component.contended, age, *[id(other) for other in component.bundles]))
         return tuple(found)
 
     def _bundles(self) -> list[Bundle]:
@@ -150,15 +149,14 @@ class Folding:
                 elif task.state != ENDED:
                     task.ready += ticks
                     task.start += ticks
-                    task.end += ticks
-                    if task.state == SHARING:
-                        assert task.activity is not None
-                        task.activity.started += ticks
-                        task.activity.submitted += ticks
+                    if task.end >= 0:
+                        task.end += ticks
         for stream in self._used():
             stream.end += ticks
         for bundle in self._bundles():
             bundle.since += ticks
+            if bundle.ends:
+                bundle.due += ticks
         clock.now += ticks
         clock.env._now = clock.now
 
@@ -189,7 +187,7 @@ def _alive(entry: Any) -> bool:
     event = entry[3]
     if event.__class__ is Timer:
         return event.time == entry[0]
-    return event.state == RUNNING
+    return event.state == RUNNING or (event.state == SHARING and event.end == entry[0])
 
 
 def _who(event: Any, names: dict[int, tuple[int, int]]) -> tuple[Any, ...]:
@@ -197,8 +195,6 @@ def _who(event: Any, names: dict[int, tuple[int, int]]) -> tuple[Any, ...]:
     if event.__class__ is not Timer:
         return ("task", names.get(id(event)))
     owner = event.callback.__self__
-    if isinstance(owner, Activity):
-        return ("fixed", names.get(id(owner)))
     if isinstance(owner, Component):
         return ("sharing", *[id(bundle) for bundle in owner.bundles])
     return (type(owner).__name__,)

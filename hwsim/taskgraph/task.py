@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 from hwsim.kernel.clock import NORMAL, Wake
 
 if TYPE_CHECKING:
-    from hwsim.kernel.activity import Activity
+    from collections.abc import Sequence
+
+    from hwsim.kernel.activity import Phase
+    from hwsim.kernel.bundle import Bundle
     from hwsim.taskgraph.program import Block
     from hwsim.taskgraph.store import Store
     from hwsim.taskgraph.stream import Stream
@@ -16,7 +19,7 @@ if TYPE_CHECKING:
 
 Claims = tuple[tuple["Store", str, int], ...]
 
-WAITING, RUNNING, ENDED, SHARING = 0, 1, 2, 3  # sharing: running as an activity of the kernel
+WAITING, RUNNING, ENDED, SHARING = 0, 1, 2, 3  # sharing: running, its capacities shared with others
 
 
 class Task(Wake):
@@ -28,9 +31,9 @@ class Task(Wake):
     """
 
     __slots__ = (
-        "activity",
         "also",
         "block",
+        "bundle",
         "cause",
         "end",
         "gives",
@@ -39,6 +42,8 @@ class Task(Wake):
         "number",
         "owner",
         "pending",
+        "phase",
+        "phases",
         "plain",
         "priority",
         "ready",
@@ -61,8 +66,12 @@ class Task(Wake):
         self.cause = -1
         self.next: list[Task] | None = None
 
+    weight = 1.0  # in sharing
+
     # set when they have a meaning
-    activity: Activity | None
+    bundle: Bundle
+    phase: Phase
+    phases: Sequence[Phase]  # those that are left after this one
     pending: int
     takes: Claims
     gives: Claims
@@ -74,9 +83,46 @@ class Task(Wake):
     start: int
     end: int
 
+    def share(self, fixed: int, phases: Sequence[Phase]) -> None:
+        """Run from now on as one who shares: a fixed time and phases at the pace that the others leave."""
+        self.state = SHARING
+        self.phases = phases
+        if fixed or not phases:
+            self._sleep(fixed)
+        else:
+            self._next_phase()
+
+    def _sleep(self, ticks: int) -> None:
+        clock = self.stream.executor.clock
+        self.end = end = clock.now + ticks
+        heappush(clock.queue, (end, NORMAL, next(clock.sequence), self))
+
+    def _next_phase(self) -> None:
+        phases = self.phases
+        if not phases:
+            self.state = RUNNING
+            self.wake()
+            return
+        self.phase = phase = phases[0]
+        self.phases = phases[1:]
+        if phase.asks:
+            self.end = -1
+            self.stream.executor.domain.start(self, phase)
+        else:
+            self._sleep(phase.ticks)
+
+    def phase_ended(self) -> None:
+        """The domain says that the amounts of the present phase have been delivered."""
+        for capacity, amount in self.phase.amounts:
+            capacity.delivered += amount
+        self._next_phase()
+
     def wake(self) -> None:
-        """The task has run to its end (on its own: nobody could contend with it)."""
-        if self.state != RUNNING:  # it has been given to the sharing domain meanwhile, which ends it
+        """The task has run to its end, or to that of its fixed time."""
+        if self.state != RUNNING:
+            # its entry may also be the one from before it began to share
+            if self.state == SHARING and self.end == self.stream.executor.clock.now:
+                self._next_phase()
             return
         stream = self.stream
         executor = stream.executor
