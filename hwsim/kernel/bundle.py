@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias
 from hwsim.kernel.clock import Timer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from hwsim.kernel.activity import Phase
     from hwsim.kernel.capacity import Capacity
     from hwsim.kernel.domain import Domain
@@ -104,7 +106,7 @@ class Bundle:
         self.since = now
         self.x = x
         if self.ends:
-            self.due = self.next_end()
+            self.due = now + int((self.ends[0][0] - self.virtual) / x + 0.5)
 
 
 class Component:
@@ -130,15 +132,23 @@ class Component:
         self.timer = Timer(domain.clock, self.finish_due)
 
     def outdated(self) -> bool:
-        """True if it is time to search for what is connected now: at once if small or at peace, else now and then."""
+        """True if what is connected has to be found anew: it may have come apart, and is small or has been so long."""
         if not self.loose:
             return False
-        full = sum([capacity.asked > capacity.full_at for capacity in self.full])
-        alive = sum([bundle.count > 0 for bundle in self.bundles])
-        if full == len(self.full) and alive == len(self.bundles):
+        if len(self.bundles) > SMALL and self.solves < PATIENCE * len(self.bundles):
+            for capacity in self.full:
+                if capacity.asked > capacity.full_at:
+                    return False
+            return True
+        self.solves = 0
+        full = [capacity for capacity in self.full if capacity.asked > capacity.full_at]
+        alive = [bundle for bundle in self.bundles if bundle.count]
+        if len(full) == len(self.full) and len(alive) == len(self.bundles):
             self.loose = False
             return False
-        return not full or len(self.bundles) <= SMALL or self.solves >= PATIENCE * len(self.bundles)
+        if not full or 2 * len(alive) < len(self.bundles) or len(self.bundles) <= SMALL:
+            return True
+        return not _connected(alive, full)
 
     def retime(self) -> None:
         """Set the timer to the next end of any member."""
@@ -169,3 +179,18 @@ class Component:
             self.retime()
         for user in finished:
             user.phase_ended()
+
+
+def _connected(bundles: Sequence[Bundle], capacities: Sequence[Capacity]) -> bool:
+    """True if each of the bundles is reached from the first over the capacities."""
+    over = set(capacities)  # looked up only, never walked
+    found = {bundles[0]}
+    pending = [bundles[0]]
+    for bundle in pending:
+        for capacity, _ in bundle.asks:
+            if capacity in over:
+                over.discard(capacity)
+                new = [other for other in capacity.bundles if other not in found]
+                found.update(new)
+                pending += new
+    return len(found) >= len(bundles)

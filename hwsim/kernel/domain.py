@@ -285,7 +285,8 @@ class Domain:
         """Let each bundle of a component have its progress from now on."""
         now = self.clock.now
         for bundle, x in zip(component.bundles, progress, strict=True):
-            if abs(x - bundle.x) > SAME_RATE * x:
+            before = bundle.x
+            if x != before and abs(x - before) > SAME_RATE * x:
                 bundle.set_rate(x, now)
                 if bundle.flow is not None:
                     self.touched[bundle.flow] = None

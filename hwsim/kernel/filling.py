@@ -81,7 +81,7 @@ class Order:
 class Filling:
     """Capacities of ``rates`` and users who take ``asks[i]`` of each of theirs, prepared for changing numbers."""
 
-    __slots__ = ("asks", "demands", "last", "limits", "orders", "rates", "rising", "users_on", "weights")
+    __slots__ = ("alike", "asks", "demands", "last", "limits", "orders", "rates", "rising", "users_on", "weights")
 
     def __init__(
         self,
@@ -94,6 +94,7 @@ class Filling:
         self.demands = demands
         self.weights = weights
         self.users_on = users_on
+        self.alike = all(weight == 1.0 for weight in weights)
         self.asks = [demand[0][1] if demand else 1.0 for demand in demands]
         self.limits = [ask / weight for ask, weight in zip(self.asks, weights, strict=True)]
         self.rising = sorted([(limit, i) for i, limit in enumerate(self.limits) if demands[i]])
@@ -102,7 +103,9 @@ class Filling:
 
     def fill(self, counts: Sequence[int]) -> list[float]:
         """Progress of each user with ``counts[i]`` users like it (with none: of no meaning, but in (0, 1])."""
-        mass = [weight * count for weight, count in zip(self.weights, counts, strict=True)]
+        mass = counts
+        if not self.alike:
+            mass = [weight * count for weight, count in zip(self.weights, counts, strict=True)]
         if self.last is not None:
             found = self.last.progress(counts, mass, strict=True)
             if found is not None:
