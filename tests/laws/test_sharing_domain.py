@@ -1,4 +1,4 @@
-"""What the domain keeps between changes never shows: at any time everybody has what solving all of it anew would give."""
+"""What the domain remembers never shows: at any time everybody has what solving all of it anew would give."""
 
 from __future__ import annotations
 
@@ -47,7 +47,6 @@ class Watch:
         self.capacities = capacities
         for tick in range(1, until):
             domain.clock.at(tick * TICK + 7, self.look, late=True)
-        self.contended = 0
 
     def look(self) -> None:
         bundles = [bundle for bundle in self.domain.bundles.values() if bundle.count]
@@ -65,7 +64,6 @@ class Watch:
         )
         for bundle, x in zip(bundles, shares.progress, strict=True):
             assert bundle.x == pytest.approx(x, rel=TOLERANCE)
-            self.contended += x < 1
 
 
 @settings(max_examples=60, deadline=None)
@@ -76,7 +74,7 @@ def test_rates_equal_a_solution_of_everything_from_the_start(data: st.DataObject
     draw = data.draw(st.randoms(use_true_random=False))
     capacities = [Capacity(f"c{i}", 1e9 * (1 + i % 3)) for i in range(draw.randrange(2, 9))]
     routes = [draw.sample(capacities, draw.randrange(1, min(4, len(capacities)) + 1)) for _ in range(12)]
-    watch = Watch(domain, capacities, 60)
+    Watch(domain, capacities, 60)
 
     def again(activity: Activity) -> None:
         if draw.random() < 0.8:
