@@ -136,7 +136,7 @@ class Component:
         if not self.loose:
             return False
         if len(self.bundles) > SMALL and self.solves < PATIENCE * len(self.bundles):
-            return all([capacity.asked <= capacity.full_at for capacity in self.full])
+            return all(capacity.asked <= capacity.full_at for capacity in self.full)
         self.solves = 0
         full = [capacity for capacity in self.full if capacity.asked > capacity.full_at]
         alive = [bundle for bundle in self.bundles if bundle.count]
