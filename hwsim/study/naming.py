@@ -31,6 +31,11 @@ def _aliases() -> dict[str, dict[str, str]]:
     return {part: {plain(str(key)): value for key, value in data[part].items()} for part in data}
 
 
+def alias(part: str, name: str) -> str:
+    """What ``names.yaml`` calls a name in one of its parts, or the name itself."""
+    return _aliases()[part].get(plain(name), name)
+
+
 def plain(text: str) -> str:
     """A name without case, spaces and punctuation between its words."""
     return re.sub(r"[\s_\-./]+", "-", text.strip().casefold()).strip("-")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hwsim.study.suites.edge import PART as EDGE
 from hwsim.study.suites.energy import PART as ENERGY
 from hwsim.study.suites.online import PART as ONLINE
 from hwsim.study.suites.saturated import PART as SATURATED
-from hwsim.study.suites.single import PART as SINGLE
 
 HEAD = (
     "status,source,engine,model,family,precision,gpu,n_gpus,tp,pp,ep,dp,isl,osl,"
@@ -65,14 +65,41 @@ def test_steady_batches_have_energy(tmp_path: Path) -> None:
     assert len(rows) == 2 and all(row.simulated is not None and row.simulated > 0 for row in rows)
 
 
-def test_one_sequence_needs_no_scheduler(tmp_path: Path) -> None:
-    rows = SINGLE.run(
+def edge_line(gpu: str, metric: str, value: float, *, mode: str = "GPU", isl: object = "", cards: object = 1) -> str:
+    start = f'SEEN,s,llama.cpp b9999,meta-llama/Llama-3.1-8B,f,Q4_K_M,"{gpu}",{cards},,,,,{isl},'
+    return f"{start},batch,1,{mode},{metric},{value},tokens/s,p,"
+
+
+def test_one_sequence_on_cards_chips_and_boards(tmp_path: Path) -> None:
+    gpus = ("Tower (Nvidia RTX 4090)", "M3 Max 40-Core GPU 64GB", "RTX 3090 24GB", "Pi 5 - 16GB")
+    lines = [edge_line(gpu, "decode_speed", 100.0, mode="CPU" if "Pi" in gpu else "GPU") for gpu in gpus]
+    rows = EDGE.run(file(tmp_path, *lines))
+    speeds = {row.device: row.simulated or 0 for row in rows}
+    assert list(speeds) == ["RTX-4090", "Apple-M3-Max", "RTX-3090", "raspberry-pi-5"]
+    assert speeds["RTX-4090"] > speeds["RTX-3090"] > speeds["Apple-M3-Max"] > 10 > speeds["raspberry-pi-5"] > 1
+
+
+def test_layers_on_two_cards_run_one_after_the_other(tmp_path: Path) -> None:
+    rows = EDGE.run(file(tmp_path, *(edge_line("RTX 4090", "decode_speed", 100.0, cards=n) for n in (1, 2))))
+    one, two = (row.simulated or 0 for row in rows)
+    assert 0.9 < two / one < 1.0
+
+
+def test_edge_rows_that_lack_a_mechanism_say_which(tmp_path: Path) -> None:
+    rows = EDGE.run(
         file(
             tmp_path,
-            line("batch", 1, "decode_speed", 100.0).replace("vLLM 0.11", "llama.cpp"),
-            line("batch", 1, "prefill_speed", 9000.0).replace("vLLM 0.11", "llama.cpp"),
-            line("batch", 1, "peak_power", 300.0),
+            edge_line("RTX 4090", "peak_power", 300.0),
+            edge_line("Pi 5 (Nvidia RTX 9999)", "decode_speed", 3.0),
+            edge_line("RTX 4090", "decode_speed", 3.0, mode="GPU/CPU"),
         )
     )
-    assert {row.metric for row in rows} == {"decode_speed", "prefill_speed"}
-    assert all(row.simulated is not None and row.simulated > 10 for row in rows)
+    notes = [row.note for row in rows]
+    assert all(row.simulated is None for row in rows)
+    assert "wall socket" in notes[0] and "not built: device" in notes[1] and "share" in notes[2]
+
+
+def test_prefill_starts_with_the_given_prompt(tmp_path: Path) -> None:
+    lines = [edge_line("RTX 4090", "prefill_speed", 5000.0, isl=isl) for isl in (512, 4096)]
+    short, long = (row.simulated or 0 for row in EDGE.run(file(tmp_path, *lines)))
+    assert 0.5 < long / short < 1, "attention grows with the prompt"

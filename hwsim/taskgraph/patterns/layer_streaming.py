@@ -1,7 +1,7 @@
 """Layer streaming: weights come layer by layer from memory or a drive into ``buffers`` on the GPU, ahead of compute.
 
 ``synchronous`` copies and computes in turn (no prefetch); ``mapped`` lets a drive's pages fault in, 4 KB at a time and
-one at a time, into page cache first.  The KV cache stays on the GPU.
+one at a time, into page cache first.  The KV cache stays in the memory of what computes: a GPU's own, a CPU's DRAM.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class LayerStreaming:
         self.buffers = 1 if self.synchronous else int(job.get("buffers", 2))
         self.mapped = bool(job.get("mapped", False))
         self.at = str(job.get("backend", "gpu0"))
+        self.home = "dram" if self.at.startswith("cpu") else self.at
 
     def hold(self, site: Site) -> None:
         """Resident weights, and the buffers."""
@@ -36,14 +37,13 @@ class LayerStreaming:
         for place, share in self.job.shares("weights").items():
             if share and place not in ("ssd", "flash"):
                 site.store(place).pool.hold("weights", int(share * layer * sizes.layers))
-        if self.job.share("weights", self.at) < 1:
-            site.store(self.at).pool.hold(
-                "layer buffers", int(layer * self.buffers * (1 - self.job.share("weights", self.at)))
-            )
+        resident = self.job.share("weights", self.home)
+        if resident < 1:
+            site.store(self.home).pool.hold("layer buffers", int(layer * self.buffers * (1 - resident)))
 
     def segments(self, site: Site, step: Step, repeats: int) -> Iterator[Segment]:
         """Layer after layer, without end between passes."""
-        site.store(self.at).pool.hold(
+        site.store(self.home).pool.hold(
             "kv", int(step.rows * (step.past + step.new) * self.job.sizes.kv_bytes * self.job.sizes.layers)
         )
         run = _Stream(self, site, step)
@@ -57,26 +57,26 @@ class _Stream:
 
     def __init__(self, pattern: LayerStreaming, site: Site, step: Step) -> None:
         job, sizes = pattern.job, pattern.job.sizes
-        self.at = pattern.at
+        self.at, home = pattern.at, pattern.home
         executor = site.executor
         layer = (sizes.attention + sizes.ffn) * sizes.weight_bytes
         self.copies: list[tuple[Any, Any]] = []
         for place, share in job.shares("weights").items():
-            if not share or place == pattern.at:
+            if not share or place == home:
                 continue
             how: dict[str, Any] = (
                 {"io_size": PAGE, "queue_depth": 1} if pattern.mapped and place in ("ssd", "flash") else {}
             )
-            if place in ("ssd", "flash") and site.known("dram") and pattern.at != "dram":
+            if place in ("ssd", "flash") and site.known("dram") and home != "dram":
                 self.copies.append(
                     (executor.stream(place), site.copy(f"read {place}", place, "dram", share * layer, **how))
                 )
-                self.copies.append((executor.stream("load"), site.copy("load", "dram", pattern.at, share * layer)))
+                self.copies.append((executor.stream("load"), site.copy("load", "dram", home, share * layer)))
             else:
                 self.copies.append(
                     (
                         executor.stream(f"load {place}"),
-                        site.copy(f"load {place}", place, pattern.at, share * layer, **how),
+                        site.copy(f"load {place}", place, home, share * layer, **how),
                     )
                 )
         self.slots = executor.store("buffers", pattern.buffers, "count")

@@ -1,0 +1,124 @@
+"""One sequence on consumer GPUs, Apple chips, boards and CPUs: prefill and decode speed of llama.cpp and relatives.
+
+A GPU or chip runs llama.cpp's engine profile (prompts in batches of 512, layers over several cards one after another);
+a processor runs the layers from its own DRAM as a task graph.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from hwsim.study import naming
+from hwsim.study.cases import SLACK, Case, rows_of, run_cases, skipped
+from hwsim.study.host import Host, host
+from hwsim.study.measured import Point, points, whole
+from hwsim.study.protocol import Protocol, protocol
+from hwsim.study.rows import Row
+from hwsim.study.suites.saturated import files
+
+NAME = "edge"
+FILES = ("llama_cpp.csv",)
+METRICS = ("prefill_speed", "decode_speed")
+SAMPLED = 33  # tokens decoded for the mean gap between them
+ENGINE = "llama.cpp-1"
+FEWEST = 8  # threads that keep a desktop's two memory channels busy (own knowledge)
+USUAL = ("mxfp4", "q4_k_m")  # what Ollama loads of gpt-oss and of other models when no format is named
+
+
+class Edge:
+    """llama.cpp with one sequence: nothing queues, so what is compared are steps and the host time between them."""
+
+    title = "single sequence on consumer devices: GPUs, Apple chips, boards and CPUs"
+
+    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
+        """Rows of a file, a folder of files, or the collection."""
+        return run_cases(self.cases(data), progress)
+
+    def cases(self, data: Path | None = None) -> Iterator[Case]:
+        """Every point as a case."""
+        for path in files(data, FILES):
+            for point in points(path):
+                yield case_of(point)
+
+
+def case_of(point: Point) -> Case:
+    """A point as one request to one machine, or the reason why it is none."""
+    rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
+    others = rows_of(NAME, point, [name for name in point.metrics if name not in METRICS])
+    skipped(others, "a figure of the whole machine from its wall socket is not simulated")
+    if not rows:
+        return Case(others, [])
+    reason = _not_modelled(point)
+    if reason:
+        return skipped(rows + others, reason)
+    try:
+        machine = host(point.gpu, max(point.gpus, 1), card="gpu" in point.mode.casefold())
+        hf_id = naming.model(point.model)
+        dtype = naming.dtype(point.precision, hf_id) or USUAL["gpt-oss" not in hf_id]
+    except naming.Unknown as unknown:
+        return skipped(rows + others, f"not built: {unknown}")
+    load = protocol("llama-bench")
+    prompt, context = _lengths(point, load)
+    texts = ["number format assumed"] if not point.precision else []
+    texts += ["the GPU's host is not modelled"] if "(" in point.gpu and not machine.cpu else []
+    for row in rows:
+        row.note, row.device = "; ".join(texts), machine.device
+    length = {"prefill_speed": prompt, "decode_speed": context}
+    formulas = {
+        "prefill_speed": f"{prompt} * 1000 / ttft.{load.statistic}",
+        "decode_speed": f"1000 / tpot.{load.statistic}",
+    }
+    scenario = _scenario(machine, hf_id, dtype, length[rows[0].metric], max(point.gpus, 1))
+    return Case(rows + others, [formulas[row.metric] for row in rows], scenario)
+
+
+def _not_modelled(point: Point) -> str:
+    """What the suite's mechanisms lack."""
+    mode = point.mode.casefold()
+    if "gpu/cpu" in mode:
+        return "layers split between GPU and CPU in a share that the row does not give"
+    if "cluster" in point.gpu.casefold():
+        return "layers split over machines by a network"
+    if "threads" in mode and whole(mode.partition("threads")[0]) < FEWEST:
+        return "fewer threads than the memory needs to be busy: the share of a core is not known"
+    if point.gpus > 1 and "prefill_speed" in point.metrics:
+        return "a prompt over the layers of several cards: the engine of this profile prices rounds, not one prompt"
+    return ""
+
+
+def _lengths(point: Point, load: Protocol) -> tuple[int, int]:
+    """Tokens of a prompt whose prefill is timed, and mean context while an answer is decoded."""
+    prompt, answer = whole(point.isl), whole(point.osl)
+    return prompt or load.prompt, prompt or (answer or load.answer) // 2
+
+
+def _scenario(machine: Host, hf_id: str, dtype: str, prompt: int, cards: int) -> dict[str, Any]:
+    """One request of ``prompt`` tokens and a few answers."""
+    serve: dict[str, Any] = {
+        "engine": ENGINE,
+        "max_model_len": prompt + SAMPLED + SLACK,
+        "enable_prefix_caching": False,
+    }
+    if cards > 1:
+        serve["pipeline_parallel_size"] = cards
+    if machine.cpu:
+        home = {"weights": "dram", "kv": "dram", "activations": "dram"}
+        serve = {"batching": "static", "execute": {"kind": "layer_streaming", "backend": "cpu0"}, "place": home}
+    return {
+        "hwsim": 1,
+        "name": "case",
+        "model": {"like": hf_id, "dtype": dtype},
+        "system": {"node": machine.node},
+        "serve": serve,
+        "workload": {
+            "requests": 1,
+            "arrivals": {"kind": "closed", "concurrency": 1},
+            "input_tokens": prompt,
+            "output_tokens": SAMPLED,
+        },
+    }
+
+
+PART = Edge()
