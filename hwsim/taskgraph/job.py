@@ -65,9 +65,14 @@ class Sizes:
         hidden, layers = model.hidden_size, model.num_hidden_layers
         query = model.num_attention_heads * model.head_dim
         kv = model.num_key_value_heads * model.head_dim
+        latent: Any = model.attention if hasattr(model.attention, "kv_lora_rank") else None
         tables = model.vocab_size * hidden * (1 if model.tie_word_embeddings else 2)
         layer = (model.parameters - tables) / layers
         attention = 2 * hidden * (query + kv)
+        kv_bytes = 2 * kv * model.kv_format.bytes
+        if latent is not None:
+            attention = sum(product.parameters for product in latent.products(hidden))
+            kv_bytes = (latent.kv_lora_rank + latent.qk_rope_head_dim) * model.kv_format.bytes
         moe: Any = getattr(model, "moe", None)
         experts, top_k = (moe.experts, moe.top_k) if moe is not None else (1, 1)
         ffn = layer - attention
@@ -86,7 +91,7 @@ class Sizes:
             int(ffn),
             model.vocab_size,
             model.weight_format.bytes,
-            2 * kv * model.kv_format.bytes,
+            kv_bytes,
             2,
         )
 

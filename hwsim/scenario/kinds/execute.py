@@ -44,6 +44,13 @@ class LayerStreaming(Pattern):
     backend: Text = "gpu0"
 
 
+class InPlace(Pattern):
+    """Each part of a layer is computed where its weights lie, GPU or CPU; only hidden states move."""
+
+    kind: Literal["in_place"]
+    batch: Count = 1
+
+
 class AlternatingGroups(Pattern):
     """CPU attention beside the KV cache, two groups of tokens in turn on GPU and CPU (MoE-Lens)."""
 
@@ -120,6 +127,7 @@ PART = (
     Layers,
     ZigZag,
     LayerStreaming,
+    InPlace,
     AlternatingGroups,
     ActiveNeurons,
     NeuronClusters,
