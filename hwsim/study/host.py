@@ -27,15 +27,64 @@ class Host:
     device: str
     node: Any
     cpu: bool = False
+    memory: float = 0.0
+
+
+def offloading(text: str) -> Host:
+    """A machine with a GPU, its processors and the memory beside it: "2x Xeon Gold 6454S (…) + RTX 4090".
+
+    ``memory`` is that of the GPU in bytes.  Sizes of DRAM are taken from the text, other figures of the node from the
+    catalogue.
+    """
+    from hwsim.hardware.find import find_device
+
+    parts = [part.strip() for part in re.split(r"\s\+\s|,", text)]
+    cards = [(part, found) for part in parts if (found := _card(part)) is not None]
+    if not cards:
+        raise naming.Unknown(f"device {text}")
+    gpu = cards[0][1]
+    node: dict[str, Any] = {"like": naming.node(gpu, 1)}
+    for part in parts:
+        dram = re.fullmatch(r"(\d+ ?[GT]B) DRAM", part)
+        if dram:
+            node["dram"] = {"capacity": dram[1]}
+        sockets = re.match(r"(?:(\d+)x )?(.*(?:Xeon|EPYC).*)", re.sub(r"\(.*", "", part))
+        if sockets:
+            processor = _processor(sockets[2].replace(" Gold", "").strip())
+            if processor is None:
+                raise naming.Unknown(f"processor {sockets[2]}")
+            node |= _with_processor(gpu, processor.device, int(sockets[1] or 1))
+    return Host(gpu, node if len(node) > 1 else node["like"], memory=float(find_device(gpu, "gpu").hbm_bytes or 0))
+
+
+def _with_processor(gpu: str, processor: str, count: int) -> dict[str, Any]:
+    """A catalogue node of this card and this processor, or a workstation made of them."""
+    from hwsim.hardware.catalogue import files, load
+
+    for path in files().values():
+        entry = load(path)
+        inside = [entry.get(role) for role in ("gpu", "cpu")]
+        if entry.get("kind") == "node" and [part.get("like") for part in inside if isinstance(part, dict)] == [
+            gpu,
+            processor,
+        ]:
+            return {"like": str(entry["name"])}
+    return {"like": "workstation", "gpu": {"like": gpu}, "cpu": {"like": processor, "count": count}}
+
+
+def _card(part: str) -> str | None:
+    for name in _candidates(part):
+        try:
+            return naming.gpu(name)
+        except naming.Unknown:
+            continue
+    return None
 
 
 def host(text: str, count: int = 1, *, card: bool = False) -> Host:
     """The machine of a table with ``count`` cards, of which at least one if ``card``; raises ``naming.Unknown``."""
-    for name in _candidates(text):
-        try:
-            gpu = naming.gpu(name)
-        except naming.Unknown:
-            continue
+    gpu = _card(text)
+    if gpu is not None:
         return Host(gpu, naming.node(gpu, count))
     for name in () if card else _candidates(text):
         found = _processor(name)

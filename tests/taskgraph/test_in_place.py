@@ -1,4 +1,4 @@
-"""Layers computed in place: only hidden states move, parts follow each other, and the ends agree with other patterns."""
+"""Layers computed in place: only hidden states move, parts follow each other, the ends agree with other patterns."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def passed(
 
 
 def test_all_in_one_place_is_plain_layers() -> None:
-    for place, backend in (("gpu", "gpu0"), ("dram", "cpu0")):
+    for place, backend in (("gpu", "gpu0"), ("dram", "cpu")):
         whole = {"weights": {place: 1.0}}
         streamed = passed(whole, "layer_streaming", backend=backend)
         assert passed(whole).seconds == pytest.approx(streamed.seconds, rel=0.02), place
@@ -64,3 +64,11 @@ def test_latent_attention_keeps_latents() -> None:
     sizes = Sizes.of(find("deepseek-ai/DeepSeek-V3"))
     assert sizes.kv_bytes == (512 + 64) * 2
     assert sizes.attention == pytest.approx(187e6, rel=0.01)
+
+
+def test_kernels_without_matrix_units_run_at_the_vector_peak() -> None:
+    whole, step = {"weights": {"dram": 1.0}}, Step(1, 2048, 0)
+    fast, slow = (passed(whole, step=step, cpu_units=units).parts["feed-forward"] for units in ("matrix", "vector"))
+    device = System.of({"node": NODE}).groups
+    peak = {name: next(iter(device.values())).node.devices["cpu"].get(f"peak.{name}") for name in ("bf16", "fp32")}
+    assert slow / fast == pytest.approx((peak["bf16"] or 0) / (peak["fp32"] or 1), rel=0.01)

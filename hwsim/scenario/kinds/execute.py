@@ -49,6 +49,7 @@ class InPlace(Pattern):
 
     kind: Literal["in_place"]
     batch: Count = 1
+    cpu_units: Literal["matrix", "vector"] = "matrix"
 
 
 class AlternatingGroups(Pattern):

@@ -2,8 +2,9 @@
 
 ``weights`` (or ``attention`` and ``experts`` apart) lie in shares of the layers, first place first: llama.cpp keeps the
 first layers on the GPU, KTransformers all attention on the GPU and all experts in DRAM.  A processor computes on what
-lies in DRAM, and the KV cache is where the attention is.  Simplification: of a mixture of experts the expected number
-of different experts is read, shared experts counted among them; devices work in turn, never at once.
+lies in DRAM, with its matrix units or (``cpu_units: vector``, kernels without AMX) at its fp32 peak; the KV cache is
+where the attention is.  Simplification: of a mixture of experts the expected number of different experts is read,
+shared experts counted among them; devices work in turn, never at once.
 """
 
 from __future__ import annotations
@@ -11,14 +12,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from itertools import groupby
+from math import inf
 
 from hwsim.taskgraph.executor import Executor
 from hwsim.taskgraph.job import Job, Step
 from hwsim.taskgraph.program import Segment
 from hwsim.taskgraph.site import Site
 from hwsim.taskgraph.task import Task
+from hwsim.taskgraph.work import Work
 
-PROCESSOR = {"dram": "cpu0"}
+PROCESSOR = {"dram": "cpu"}
 PARTS = ("attention", "experts")
 
 
@@ -78,20 +81,28 @@ class _Pass:
         sizes, step, site = self.job.sizes, self.step, self.site
         first, second = (PROCESSOR.get(place, place) for place in places)
         self._move(executor, places[0])
-        self._run(executor, first, self.job.dense(site, "attention GEMM", first, step.tokens, sizes.attention))
+        self._run(executor, first, self._dense("attention GEMM", first, step.tokens, sizes.attention))
         cache = step.rows * (step.past + step.new) * sizes.kv_bytes
         self._run(executor, first, self.job.attention(site, "attention", first, step.pairs, cache))
         self._move(executor, places[1])
         share = 1 - (1 - sizes.top_k / sizes.experts) ** step.tokens if sizes.experts > 1 else 1.0
         reads = share * sizes.ffn * sizes.weight_bytes
-        work = self.job.dense(site, "feed-forward", second, step.tokens, sizes.active_ffn, reads=reads)
+        work = self._dense("feed-forward", second, step.tokens, sizes.active_ffn, reads)
         self._run(executor, second, work)
 
     def head(self, place: str, executor: Executor, index: int) -> None:
         """The next tokens, where the last layer was."""
         sizes, at = self.job.sizes, PROCESSOR.get(place, place)
-        work = self.job.dense(self.site, "head", at, self.step.rows, sizes.vocabulary * sizes.hidden)
-        self._run(executor, at, work)
+        self._run(executor, at, self._dense("head", at, self.step.rows, sizes.vocabulary * sizes.hidden))
+
+    def _dense(self, name: str, at: str, tokens: float, parameters: float, reads: float | None = None) -> Work:
+        """A matrix product by the place's law; of a processor without matrix units a roofline of its vector peak."""
+        device = self.site.device(at)
+        if not at.startswith("cpu") or self.job.get("cpu_units") != "vector" or device is None:
+            return self.job.dense(self.site, name, at, tokens, parameters, reads=reads)
+        share = min((device.get("peak.fp32") or inf) * max(device.count, 1) / self.site.engine(at).rate, 1.0)
+        moved = parameters * self.job.sizes.weight_bytes if reads is None else reads
+        return self.site.compute(name, at, 2.0 * tokens * parameters, moved, efficiency=share)
 
     def _move(self, executor: Executor, place: str) -> None:
         """Hidden states to where the next part is, if it is elsewhere."""
@@ -100,8 +111,8 @@ class _Pass:
             self.last = executor.task(work.name, executor.stream(f"to {place}"), work, (self.last,))
         self.at = place
 
-    def _run(self, executor: Executor, at: str, work: object) -> None:
-        self.last = executor.task(work.name, executor.stream(at), work, (self.last,))  # type: ignore[attr-defined]
+    def _run(self, executor: Executor, at: str, work: Work) -> None:
+        self.last = executor.task(work.name, executor.stream(at), work, (self.last,))
 
 
 PART = InPlace
