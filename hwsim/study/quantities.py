@@ -48,6 +48,7 @@ FACTS = {
 STEPS = {
     "decode_step": "time (ms) of a decode step: rows, context of each row",
     "prefill_step": "time (ms) of a step that computes a chunk: new tokens, tokens before them",
+    "prefill_batch": "time (ms) of a step that computes several prompts: prompts, tokens of each",
     "mixed_step": "time (ms) of a step with both: rows, context of each, new tokens, tokens before them",
     "attention_flop": "FLOP of causal attention: new tokens, tokens before them",
 }
@@ -115,6 +116,7 @@ class Quantities:
         return {
             "decode_step": lambda rows, context: self._step(rows, context, 0, 0),
             "prefill_step": lambda new, past=0: self._step(0, 0, new, past),
+            "prefill_batch": lambda count, new: self._step(0, 0, new, 0, int(count)),
             "mixed_step": self._step,
             "attention_flop": lambda new, past=0: float(self.model.attention_flop(int(new), int(past))),
         }
@@ -160,11 +162,11 @@ class Quantities:
 
         return build(self.scenario).pricer
 
-    def _step(self, rows: float, context: float, new: float, past: float) -> float:
+    def _step(self, rows: float, context: float, new: float, past: float, count: int = 1) -> float:
         from hwsim.cost.price import SUBTICKS_PER_SECOND, StepShape
 
         rows, new, past = int(rows), int(new), int(past)
         total = rows * int(context)
-        shape = StepShape(rows, ((new, past),) if new else (), rows + (1 if new else 0))
+        shape = StepShape(rows, ((new, past),) * count if new else (), rows + (count if new else 0))
         price = self._pricer.price(shape, total)
         return max(price.device(total), price.host) / SUBTICKS_PER_SECOND * 1e3

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from hwsim.study.suites.edge import PART as EDGE
 from hwsim.study.suites.energy import PART as ENERGY
+from hwsim.study.suites.large_moe import PART as LARGE_MOE
+from hwsim.study.suites.offload import PART as OFFLOAD
 from hwsim.study.suites.online import PART as ONLINE
 from hwsim.study.suites.saturated import PART as SATURATED
 
@@ -103,3 +105,59 @@ def test_prefill_starts_with_the_given_prompt(tmp_path: Path) -> None:
     lines = [edge_line("RTX 4090", "prefill_speed", 5000.0, isl=isl) for isl in (512, 4096)]
     short, long = (row.simulated or 0 for row in EDGE.run(file(tmp_path, *lines)))
     assert 0.5 < long / short < 1, "attention grows with the prompt"
+
+
+def offload_line(
+    engine: str, mode: str, metric: str = "output_throughput", batch: int = 4, model: str = "OPT-6.7B"
+) -> str:
+    gpu = '"T4 16GB, 208 GB DRAM, 1.5 TB SSD"'
+    return f'SEEN,s,{engine},{model},f,,{gpu},1,,,,,64,9,batch,{batch},"{mode}",{metric},5.0,tokens/s,p,'
+
+
+def test_offloading_systems_are_patterns(tmp_path: Path) -> None:
+    tier = "lowest tier used: CPU"
+    rows = OFFLOAD.run(
+        file(
+            tmp_path,
+            offload_line("Hugging Face Accelerate", tier),
+            offload_line("DeepSpeed ZeRO-Inference", tier),
+            offload_line("FlexGen", tier, batch=32),
+            offload_line("Petals", tier),
+            offload_line("FlexGen", "somehow"),
+        )
+    )
+    speeds = {row.engine: row.simulated for row in rows[:3]}
+    assert speeds["FlexGen"] > speeds["DeepSpeed ZeRO-Inference"] > speeds["Hugging Face Accelerate"] > 0
+    assert "Petals" in rows[3].note and "tier" in rows[4].note
+
+
+def test_layers_and_experts_left_to_the_processor(tmp_path: Path) -> None:
+    modes = ("all on CPU", "16 layers on GPU", "attention on GPU, experts on CPU")
+    lines = [offload_line("llama.cpp", mode, "decode_speed", 1, "Mixtral-8x7B") for mode in modes]
+    below, half, experts = (row.simulated or 0 for row in OFFLOAD.run(file(tmp_path, *lines)))
+    assert 0 < below < experts < 3 * below and below < half < 2.2 * below
+
+
+def moe_line(kind: str, load: str, metric: str, *, ep: int = 32, mode: str = "", length: int = 4096) -> str:
+    start = f"SEEN,s,in-house,DeepSeek-V3,f,,H800,,,,{ep},,,{length}"
+    return f"{start},{kind},{load},{mode},{metric},1000.0,tokens/s/GPU,p,"
+
+
+def test_steps_of_many_ranks(tmp_path: Path) -> None:
+    rows = LARGE_MOE.run(
+        file(
+            tmp_path,
+            moe_line("batch per GPU", "8K tokens", "prefill_throughput_per_gpu"),
+            moe_line("batch per GPU", "16", "decode_throughput_per_gpu", mode="two micro-batches"),
+            moe_line("batch per GPU", "", "decode_throughput_per_gpu"),
+            moe_line("production day", "", "nodes_mean"),
+            moe_line("", "", "ttft", mode="PD disaggregated"),
+        )
+    )
+    prefill, decode, *others = rows
+    assert (prefill.simulated or 0) > (decode.simulated or 0) > 0 and "micro-batch" in decode.note
+    assert [row.note.partition(":")[0] for row in others] == [
+        "batch per GPU, length or expert parallelism not given",
+        "production figure",
+        "layout of prefill and decode workers not given",
+    ]
