@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import ast
-import math
-import operator
 from collections.abc import Mapping
-from functools import cached_property
-from typing import Any
 
 from hwsim.errors import nearest
+from hwsim.formula import FUNCTIONS, Formula
 from hwsim.units import parse
 
 DIMENSIONS = ("number", "bytes", "flop", "s", "bytes/s", "flop/s", "share", "tokens")
-OPERATORS: dict[type, Any] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.Div: operator.truediv,
-    ast.FloorDiv: operator.floordiv,
-    ast.Mod: operator.mod,
-    ast.Pow: operator.pow,
-}
-FUNCTIONS = {"min": min, "max": max, "ceil": math.ceil, "floor": math.floor}
-LONGEST = 1000
 
 
 class Expression:
@@ -32,38 +17,45 @@ class Expression:
     def __init__(self, text: str) -> None:
         self.text = text
         self.constant: float | int | None = quantity(text)
-        self._tree: ast.expr | None = None
+        self._formula: Formula | None = None
         if self.constant is None:
             try:
-                if len(text) > LONGEST:
-                    raise SyntaxError
-                self._tree = ast.parse(text.strip(), mode="eval").body
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._formula = Formula(text)
+                unknown = [call for call in self._formula.calls if call not in FUNCTIONS]
+                if unknown:
+                    raise ValueError(f"unknown function {unknown[0]}")
+            except ValueError as error:
+                known = ", ".join(FUNCTIONS)
                 raise ValueError(
-                    f"{text!r} is neither a quantity nor arithmetic; expected 1.6 GB or 2 * layers"
+                    f"{text!r} is neither a quantity nor arithmetic ({error}); "
+                    f"expected 1.6 GB, or names and + - * / // % **, {known}"
                 ) from None
-            _check(self._tree, text)
 
-    @cached_property
+    @property
     def names(self) -> tuple[str, ...]:
         """Names that it needs, in order."""
-        if self._tree is None:
-            return ()
-        found = [node.id for node in ast.walk(self._tree) if isinstance(node, ast.Name) and node.id not in FUNCTIONS]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(self._formula.names)) if self._formula else ()
 
     def value(self, known: Mapping[str, float]) -> float:
         """The number; unknown names and impossible arithmetic raise ``ValueError``."""
-        if self.constant is not None:
+        if self._formula is None:
+            assert self.constant is not None
             return self.constant
-        assert self._tree is not None
+
+        def lookup(name: str) -> float:
+            if name not in known:
+                close = nearest(name, known)
+                hint = f"; did you mean {close}?" if close else ""
+                raise KeyError(f"{name} is neither a parameter nor a loop around{hint}")
+            return known[name]
+
         try:
-            result = _value(self._tree, known)
-        except ZeroDivisionError:
-            raise ValueError(f"{self.text!r} divides by zero") from None
-        except OverflowError:
-            raise ValueError(f"{self.text!r} is too large") from None
-        if isinstance(result, complex) or not math.isfinite(result) or result < 0:
+            result = self._formula.value(lookup)
+        except KeyError as error:
+            raise ValueError(error.args[0]) from None
+        except ValueError as error:
+            raise ValueError(f"{self.text!r} {error}") from None
+        if result < 0:
             raise ValueError(f"{self.text!r} is {result}; expected a finite number that is not negative")
         return result
 
@@ -76,42 +68,3 @@ def quantity(text: str) -> float | int | None:
         except ValueError:
             continue
     return None
-
-
-def _check(tree: ast.expr, text: str) -> None:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.operator, ast.unaryop, ast.Load, ast.Name)):
-            continue
-        if isinstance(node, ast.Constant) and type(node.value) in (int, float):
-            continue
-        if isinstance(node, ast.BinOp) and type(node.op) in OPERATORS:
-            continue
-        if isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.UAdd)):
-            continue
-        called = node.func if isinstance(node, ast.Call) and not node.keywords and node.args else None
-        if isinstance(called, ast.Name) and called.id in FUNCTIONS:
-            continue
-        raise ValueError(
-            f"{text!r} is neither a quantity nor arithmetic; expected + - * / // % **, min, max, ceil, floor"
-        )
-
-
-def _value(node: ast.expr, known: Mapping[str, float]) -> float:
-    if isinstance(node, ast.Constant):
-        return node.value  # type: ignore[return-value]
-    if isinstance(node, ast.Name):
-        if node.id not in known:
-            close = nearest(node.id, known)
-            hint = f"; did you mean {close}?" if close else ""
-            raise ValueError(f"{node.id} is neither a parameter nor a loop around{hint}")
-        return known[node.id]
-    if isinstance(node, ast.BinOp):
-        left, right = _value(node.left, known), _value(node.right, known)
-        if isinstance(node.op, ast.Pow) and abs(right) > 64:
-            raise OverflowError
-        return OPERATORS[type(node.op)](left, right)
-    if isinstance(node, ast.UnaryOp):
-        value = _value(node.operand, known)
-        return -value if isinstance(node.op, ast.USub) else value
-    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
-    return FUNCTIONS[node.func.id](*[_value(argument, known) for argument in node.args])
