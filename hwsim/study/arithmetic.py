@@ -1,4 +1,4 @@
-"""Arithmetic on named quantities, as claims write it, with functions of whoever evaluates (``decode_step(32, 4096)``)."""
+"""Arithmetic on named quantities, as claims write it, with functions of who evaluates (``decode_step(32, 4096)``)."""
 
 from __future__ import annotations
 
