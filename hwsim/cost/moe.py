@@ -103,7 +103,15 @@ def _between(at: Any, padded: Any, xp: Any) -> Any:
 
 
 # Formats without own rows take those of a neighbour.
-STANDS_FOR = {"fp16": "bf16", "int8": "fp8", "fp8_block": "fp8", "fp4": "fp8", "int4": "bf16", "mxfp4": "int4"}
+STANDS_FOR = {
+    "fp16": "bf16",
+    "int8": "fp8",
+    "fp8_block": "fp8",
+    "fp4": "fp8",
+    "int4": "bf16",
+    "mxfp4": "int4",
+    "mxfp4_mxfp8": "mxfp4",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
 from hwsim.cost.gemm import Bodies
-from hwsim.errors import FitError
+from hwsim.errors import FitError, HwsimError
 from hwsim.model.block import Block
 from hwsim.model.collectives import Collective, block_collectives, head_collectives
 from hwsim.model.gemm import Experts, Gemm
@@ -25,7 +25,7 @@ from hwsim.model.sharding import Shard
 SAMPLING_KERNELS = 4
 LOGIT_BYTES = 2 + 4 + 4  # read 16 bit, write 32 bit, read for the maximum
 # Formats that a device without units for them unpacks to 16 bit inside the kernel (as Marlin kernels do).
-UNPACKED = {"fp4": "bf16"}
+UNPACKED = {"fp4": "bf16", "fp8": "bf16", "fp8_block": "bf16"}
 
 
 @dataclass(slots=True)
@@ -84,7 +84,7 @@ class PassWork:
         """The number format that multiplies on this device, with its peak: one with a peak and an efficiency."""
         try:
             peak = self.device.peak(dtype)
-        except FitError:
+        except HwsimError:
             if dtype not in UNPACKED:
                 raise
             dtype = UNPACKED[dtype]
@@ -158,7 +158,7 @@ class PassWork:
         """Routed experts of the busiest rank; all ranks' tokens meet where experts are shared between them."""
         moe, layout = experts.moe, self.shard.layout
         ranks, met = layout.expert_parallel_size, tokens * layout.data_parallel_size
-        dtype, peak = self._peaks[experts.format.compute]
+        dtype, peak = self._expert_kernel(experts.format)
         inner, outer = experts.down.k, experts.down.n
         weights = experts.up.parameters + experts.down.parameters
         width = weights // (3 * outer)  # the law counts three matrices
@@ -184,6 +184,17 @@ class PassWork:
         work.hbm_bytes += moved * experts.times
         self.stream(work, tokens * (moe.experts + 2 * moe.top_k) * 4, experts.times, launch)  # scores and choice
         self.stream(work, (moe.top_k + 1) * outer * tokens * self.activation, experts.times, launch)  # weighted sum
+
+    def _expert_kernel(self, form: Format) -> tuple[str, float]:
+        """The law of fused experts in this format, and its peak: devices with 4-bit units take MXFP4 weights as they
+        are, with activations rounded to MXFP8; others unpack them to 16 bit."""
+        if form.name != "mxfp4":
+            return self._peaks[form.compute]
+        try:
+            self.device.peak("fp4")
+        except HwsimError:
+            return "mxfp4", self._peaks[form.compute][1]
+        return "mxfp4_mxfp8", self.device.peak("fp8")
 
     def _small(self, work: Work, block: Block, count: int, tokens: int, launch: float) -> None:
         """Kernels that touch each byte once: norms with residual adds, rotary embedding, cache writes, activations."""

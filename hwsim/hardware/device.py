@@ -70,6 +70,8 @@ class Device:
         figure = self.figures.get(f"peak.{dtype}")
         if figure is None and dtype in ("fp16", "bf16"):
             figure = self.figures.get("peak.bf16" if dtype == "fp16" else "peak.fp16")
+        if figure is None and dtype == "fp8_block":  # the same units, scaled block by block
+            figure = self.figures.get("peak.fp8")
         if figure is None:
             known = sorted(name.removeprefix("peak.") for name in self.figures if name.startswith("peak."))
             raise ScenarioError.of(

@@ -36,7 +36,7 @@ _FORMATS = {
         Format("bf16", 2.0, "bf16"),
         Format("fp16", 2.0, "fp16"),
         Format("fp8", 1.0, "fp8"),
-        Format("fp8-block", 1.0 + 4 / 128**2, "fp8"),
+        Format("fp8-block", 1.0 + 4 / 128**2, "fp8_block"),
         Format("fp8-weight", 1.0, "bf16"),
         Format("int8", 1.0, "int8"),
         _bits("w8a16", 8 + 16 / 128),

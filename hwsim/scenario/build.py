@@ -18,6 +18,7 @@ from hwsim.serving.cluster import Cluster
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.engine import Engine
 from hwsim.serving.flight import LegJournal
+from hwsim.serving.front_end import FrontEnd
 from hwsim.serving.journal import Journal
 from hwsim.serving.replica import Replica
 from hwsim.serving.request import Request
@@ -104,15 +105,18 @@ class Simulation:
     ) -> list[Replica | Cluster | Disaggregation]:
         """The engines of a job with the source that feeds them, behind its router."""
         engines = [engine for pool in self.pools if pool.machine.job is job for engine in pool.engines]
+        front = _front_end(next(pool.machine for pool in self.pools if pool.machine.job is job))
         requests = intake.requests(self.seed, progress)
         closed, think = intake.workload.closed, intake.workload.think
+        if closed is None:
+            requests = front.passed(requests)
         if job.serve.handover is not None:
-            source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think)
+            source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
             return [disaggregated(self, job, source)]
         router = router_of(job, "router", len(engines), self.seed)
         if len(engines) > 1 and closed is None and router.sees == "nothing":
             return [*_apart(engines, requests, router, self.clock)]
-        source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think)
+        source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
         if len(engines) == 1:
             return [Replica(engines[0], source, self.clock)]
         return [Cluster(engines, source, router, self.clock)]
@@ -188,6 +192,13 @@ def build(
         single_step=single_step,
         progress=progress,
     )
+
+
+def _front_end(machine: Machine) -> FrontEnd:
+    """The API server of the engine profile; constant costs and a host without cost mean that there is none."""
+    if machine.constant_cost or "host" in getattr(machine.device, "ideal", ()):
+        return FrontEnd()
+    return FrontEnd.of(machine.profile.server)
 
 
 def _apart(engines: list[Engine], requests: Iterator[Request], router: Router, clock: Clock) -> list[Replica]:

@@ -87,6 +87,12 @@ class Machine:
         return self.system.gpus if self.system is not None else 0
 
     @property
+    def constant_cost(self) -> bool:
+        """True where the scenario says what a step takes, instead of a law."""
+        cost = self.fields.cost or self.job.spec.prices()
+        return cost is not None and cost.kind == "constant"
+
+    @property
     def config(self) -> EngineConfig:
         """The start-up options of each engine."""
         blocks = self.room.num_gpu_blocks if self.room is not None else self.settings["num_gpu_blocks"]

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def pricer(machine: Machine) -> Any:
     """The pricer that all engines of a pool share."""
     cost = machine.fields.cost or machine.job.spec.prices()
-    if cost is not None and cost.kind == "constant":
+    if cost is not None and machine.constant_cost:
         from hwsim.cost.constant import ConstantPricer
 
         return ConstantPricer(ticks(cost.step), ticks(cost.host))

@@ -67,7 +67,7 @@ class Cluster:
         looks = self.router.sees != "nothing"
         while requests := source.ahead():
             for request in requests:
-                time = request.arrival << SUBTICK_BITS
+                time = request.visible << SUBTICK_BITS
                 if looks:
                     self._look(time)
                 self._deliver(request, time)

@@ -20,7 +20,8 @@ class Journal:
     A stretch is a run of steps with one batch: its first interval starts at ``start`` (ps of alone time), lasts
     ``first_duration`` subticks, and each following one is longer by ``slope``.  ``waiting`` and ``running`` are as
     the first call left them, ``free_pages`` as the last did.  ``late_rows`` of the decode rows had been paused before:
-    their first gap stands in ``gaps``, not in the stretch.  Requests are written when they finish.
+    their first gap stands in ``gaps``, not in the stretch.  Requests are written when they finish, with the times at
+    which the client has their tokens.
     """
 
     __slots__ = (
@@ -125,8 +126,8 @@ class Journal:
             replica,
             request.arrival,
             request.scheduled >> SUBTICK_BITS,  # pyright: ignore[reportOptionalOperand]
-            request.first_token >> SUBTICK_BITS,  # pyright: ignore[reportOptionalOperand]
-            request.finish >> SUBTICK_BITS,  # pyright: ignore[reportOptionalOperand]
+            (request.first_token >> SUBTICK_BITS) + request.after,  # pyright: ignore[reportOptionalOperand]
+            (request.finish >> SUBTICK_BITS) + request.after,  # pyright: ignore[reportOptionalOperand]
             request.prompt_tokens,
             request.output_tokens,
             request.cached_tokens,

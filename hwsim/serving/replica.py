@@ -71,7 +71,7 @@ class Replica:
         while True:
             self._announce(alone)
             for request in self.source.take(now):
-                engine.submit(request, self.timeline.alone(request.arrival << SUBTICK_BITS))
+                engine.submit(request, self.timeline.alone(request.visible << SUBTICK_BITS))
             engine.advance(alone, inclusive=True)
             if not self._answers_due(alone):
                 break
@@ -85,7 +85,7 @@ class Replica:
         source, engine = self.source, self.engine
         assert isinstance(source, OpenLoop)
         for request in source.ahead():
-            engine.submit(request, request.arrival << SUBTICK_BITS)
+            engine.submit(request, request.visible << SUBTICK_BITS)
         upcoming = source.next_arrival()
         engine.advance(FAR if upcoming is None else upcoming << SUBTICK_BITS)
         if upcoming is not None:

@@ -15,10 +15,12 @@ class Request:
     ``output_tokens`` is the true length and hidden from every policy; ``max_tokens`` is what the client asked for.
     ``ends_by_eos`` says that the request stops before its limit, which an asynchronous scheduler learns one step
     late.  ``prefix_ids`` name the prompt's leading blocks of ``prefix_block`` tokens: equal id, equal prefix.
-    Times are integers: ``arrival`` in picoseconds, the engine's own stamps in subticks of its alone time.
+    Times are integers: ``arrival``, ``visible`` and ``after`` in picoseconds, the engine's own stamps in subticks of
+    its alone time.
     """
 
     __slots__ = (
+        "after",
         "arrival",
         "arrival_alone",
         "cached_tokens",
@@ -55,6 +57,7 @@ class Request:
         "scheduled",
         "sequence",
         "status",
+        "visible",
         "was_computed",
     )
 
@@ -74,6 +77,8 @@ class Request:
         self.index = index
         self.request_id = request_id
         self.arrival = arrival
+        self.visible = arrival  # when the scheduler sees it: an API server may come first
+        self.after = 0  # what its tokens take from the engine to the client
         self.arrival_alone = 0
         self.prompt_tokens = prompt_tokens
         self.output_tokens = output_tokens

@@ -1,4 +1,7 @@
-"""Where an engine's requests come from: an open loop known in advance, or clients that wait for their answers."""
+"""Where an engine's requests come from: an open loop known in advance, or clients that wait for their answers.
+
+Sources deliver a request when the scheduler sees it, after the API server (:mod:`hwsim.serving.front_end`).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ from heapq import heappop, heappush
 from typing import Protocol
 
 from hwsim.cost.price import SUBTICK_BITS
+from hwsim.serving.front_end import FrontEnd
 from hwsim.serving.request import Request
 
 CHUNK = 4096
@@ -70,19 +74,19 @@ class OpenLoop:
 
     def next_arrival(self) -> int | None:
         """Time of the next request, or None at the end."""
-        return self._head.arrival if self._head is not None else None
+        return self._head.visible if self._head is not None else None
 
     def take(self, until: int) -> list[Request]:
         """All requests that arrive at or before ``until``."""
         taken = []
-        while self._head is not None and self._head.arrival <= until:
+        while self._head is not None and self._head.visible <= until:
             taken.append(self._head)
             self._head = next(self._requests, None)
         return taken
 
     def next_time(self) -> int | None:
         """Time of the next request in subticks, or None at the end."""
-        return self._head.arrival << SUBTICK_BITS if self._head is not None else None
+        return self._head.visible << SUBTICK_BITS if self._head is not None else None
 
     def pop(self) -> Request:
         """The next request."""
@@ -106,10 +110,13 @@ class OpenLoop:
 class ClosedLoop:
     """``concurrency`` clients, each with one request at a time; the next comes ``think`` ps after the answer."""
 
-    __slots__ = ("_due", "_requests", "_sent", "think")
+    __slots__ = ("_due", "_front", "_requests", "_sent", "think")
 
-    def __init__(self, requests: Iterator[Request], concurrency: int, think: int = 0) -> None:
+    def __init__(
+        self, requests: Iterator[Request], concurrency: int, think: int = 0, front: FrontEnd | None = None
+    ) -> None:
         self._requests = requests
+        self._front = front or FrontEnd()
         self.think = think
         self._due: list[tuple[int, int, Request]] = []
         self._sent = 0
@@ -120,8 +127,10 @@ class ClosedLoop:
         request = next(self._requests, None)
         if request is not None:
             request.arrival = time >> SUBTICK_BITS
+            visible = self._front.receive(request).visible
             self._sent += 1
-            heappush(self._due, (time, self._sent, request))
+            late = (visible - request.arrival) << SUBTICK_BITS
+            heappush(self._due, (time + late, self._sent, request))
 
     def next_arrival(self) -> int | None:
         """Time of the next request that some client is about to send."""
@@ -144,4 +153,4 @@ class ClosedLoop:
 
     def answered(self, request: Request, time: int) -> None:
         """The client of ``request`` thinks, then sends its next one."""
-        self._send(time + (self.think << SUBTICK_BITS))
+        self._send(time + ((request.after + self.think) << SUBTICK_BITS))

@@ -71,6 +71,11 @@ def model(name: str) -> str:
     raise Unknown(f"model {name}")
 
 
+def _in_blocks(hf_id: str) -> bool:
+    """Whether the 8-bit release of this model has a scale per block of its matrices."""
+    return any(plain(hf_id).startswith(name) for name in _aliases()["fp8_in_blocks"])
+
+
 def dtype(text: str, hf_id: str) -> str | None:
     """The number format of the weights, ``None`` for the model's own."""
     lower = text.strip().casefold()
@@ -89,7 +94,7 @@ def dtype(text: str, hf_id: str) -> str | None:
         (("int8",), "int8"),
     ):
         if any(lower.startswith(word) for word in words):
-            return name
+            return "fp8-block" if name == "fp8" and _in_blocks(hf_id) else name
     raise Unknown(f"number format {text}")
 
 

@@ -14,7 +14,7 @@ from hwsim.cost.bounds import bounds
 from hwsim.cost.constant import ConstantPricer
 from hwsim.cost.price import SUBTICKS_PER_SECOND, Component, StepPrice, StepShape, subticks
 from hwsim.cost.roofline import RooflinePricer
-from hwsim.errors import FitError, ScenarioError
+from hwsim.errors import FitError
 from tests.cost.pricing import decode, device_ms, pricer
 
 SHAPES = [
@@ -225,10 +225,22 @@ def test_repeated_shapes_share_a_price() -> None:
 
 
 def test_refusals() -> None:
-    with pytest.raises(ScenarioError, match="A100-SXM-80GB does not compute in fp8"):
-        pricer(device="A100-SXM-80GB", dtype="fp8")
     with pytest.raises(FitError, match="no efficiency is known for fp32"):
         pricer(dtype="fp32")
+
+
+def test_formats_without_units_are_unpacked() -> None:
+    """FP8 on an A100: half the bytes of decode, the 16-bit compute of a long prompt."""
+    eight, sixteen = (pricer(device="A100-SXM-80GB", dtype=dtype) for dtype in ("fp8", "bf16"))
+    assert device_ms(eight, decode(1), 1) < 0.7 * device_ms(sixteen, decode(1), 1)
+    prompt = StepShape(0, ((8192, 0),), 1)
+    assert device_ms(eight, prompt, 0) == pytest.approx(device_ms(sixteen, prompt, 0), rel=0.05)
+
+
+def test_block_scales_cost_no_more_to_start_than_one_scale() -> None:
+    """Its rows were measured at the host's pace: what a graph's launch takes is known from the format beside it."""
+    block, whole = (pricer(dtype=dtype) for dtype in ("fp8-block", "fp8"))
+    assert device_ms(block, decode(1), 1) == pytest.approx(device_ms(whole, decode(1), 1), rel=0.1)
 
 
 def test_fp8_is_faster_and_weight_only_int4_reads_less() -> None:
