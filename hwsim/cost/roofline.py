@@ -29,7 +29,8 @@ class RooflinePricer:
     rows and summed context, prefill attention on each chunk.  Batches of decodes up to the largest captured size run
     padded in one CUDA graph, mixed ones in graphs between attention kernels, larger ones are launched by the host and
     wait for it when it is slower (a price then has two pieces).  Nothing overlaps with a collective.
-    ``host_base`` and ``host_per_row`` (seconds) are the engine's own time per step and request in it.
+    ``host_base`` and ``host_per_row`` (seconds) are the engine's own time per step and request in it,
+    ``host_per_kernel`` what issuing a kernel that is in no graph takes it (None: a bare launch).
     ``expert_load``: token copies of the busiest expert rank over the mean.  ``gpus_per_node``: where nodes end.
 
     ``windows`` are the sliding windows that bind below ``max_model_len``.  An engine that keeps the sums of contexts
@@ -45,6 +46,7 @@ class RooflinePricer:
         capture_sizes: Iterable[int] = (),
         host_base: float = 0.0,
         host_per_row: float = 0.0,
+        host_per_kernel: float | None = None,
         max_model_len: int | None = None,
         expert_load: float | None = None,
         gpus_per_node: int | None = None,
@@ -52,13 +54,16 @@ class RooflinePricer:
         ideal = getattr(device, "ideal", ())  # times that a what-if takes away
         if "host" in ideal:
             host_base = host_per_row = 0.0
+            host_per_kernel = None
         if "launch" in ideal:
             efficiency = efficiency.without_launches()
+            host_per_kernel = None
         self.shard, self.device, self.efficiency = shard, device, efficiency
         self.windows = tuple(w for w in shard.model.windows if max_model_len is None or w < max_model_len)
         self.source = sources(shard, efficiency)
         work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=gpus_per_node)
-        self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows))
+        pace = efficiency.launch.host if host_per_kernel is None else host_per_kernel
+        self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows), pace)
         self._fixed, self._chunks = self._parts.known, self._parts.chunks
         captured = CaptureSizes(capture_sizes)
         self._captured = [captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)]

@@ -40,10 +40,13 @@ class _Rows(NamedTuple):
 
 
 class StepParts:
-    """Blocks by tokens, head by sampled rows, mixers by decode rows, prompt chunks: each priced once."""
+    """Blocks by tokens, head by sampled rows, mixers by decode rows, prompt chunks: each priced once.
 
-    def __init__(self, work: PassWork, mixing: Mixing) -> None:
-        self._work, self._mixing = work, mixing
+    ``pace``: seconds the host needs to issue one kernel that is in no graph.
+    """
+
+    def __init__(self, work: PassWork, mixing: Mixing, pace: float) -> None:
+        self._work, self._mixing, self._pace = work, mixing, pace
         self.known: dict[Key, Fixed] = {}
         self.chunks: dict[tuple[int, int], Chunk] = {}
         self._blocks: tuple[dict[int, _Part], ...] = ({}, {}, {})
@@ -105,7 +108,7 @@ class StepParts:
             subticks(work.tensor),
             subticks(work.nvlink),
             subticks(work.launch),
-            subticks(issued * self._work.efficiency.launch.host),
+            subticks(issued * self._pace),
             work.flop * ranks,
             work.hbm_bytes * ranks,
             work.link_bytes * ranks,

@@ -30,6 +30,7 @@ def pricer(machine: Machine) -> Any:
         capture_sizes=machine.profile.capture_sizes(settings["max_num_seqs"], settings["max_num_batched_tokens"]),
         host_base=machine.profile.host["base"],
         host_per_row=machine.profile.host["per_row"],
+        host_per_kernel=machine.profile.host.get("per_kernel"),
         max_model_len=settings["max_model_len"],
         expert_load=_expert_load(machine),
         gpus_per_node=machine.node.gpus if machine.node is not None else None,

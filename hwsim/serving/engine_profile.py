@@ -18,7 +18,9 @@ FAMILIES = ("vllm", "sglang", "trtllm", "llama.cpp")  # named alone: the newest 
 _DIMENSIONS = {
     "base": "s",
     "per_row": "s",
+    "per_kernel": "s",
     "before": "s",
+    "each": "s",
     "before_per_token": "s",
     "after": "s",
     "runtime": "bytes",
@@ -30,8 +32,8 @@ _DIMENSIONS = {
 class EngineProfile:
     """One engine and version.  ``defaults`` are scheduler settings; times in seconds, sizes in bytes.
 
-    ``server`` is what a client sees beside the engine: seconds before a prompt reaches the scheduler (``before``, and
-    ``before_per_token`` of the prompt), after a token leaves it (``after``).
+    ``server`` is what a client sees beside the engine: seconds before a prompt reaches the scheduler (``before``; one
+    request after another ``each`` and ``before_per_token`` of the prompt), after a token leaves it (``after``).
     """
 
     name: str
@@ -67,7 +69,7 @@ class EngineProfile:
     def first_token_extra(self, prompt_tokens: float) -> float:
         """Seconds that a client's TTFT is longer than the engine's."""
         server = self.server
-        return server["before"] + server["before_per_token"] * prompt_tokens + server["after"]
+        return server["before"] + server["each"] + server["before_per_token"] * prompt_tokens + server["after"]
 
     def capture_sizes(self, max_num_seqs: int, max_num_batched_tokens: int) -> tuple[int, ...]:
         """The batch sizes that are captured as CUDA graphs; a decode batch is padded to the next one."""
@@ -122,7 +124,7 @@ def find(name: str | None = None) -> EngineProfile:
         graph=data["cuda_graph"],
         host=plain["host"],
         memory=plain["memory"],
-        server={"before": 0.0, "before_per_token": 0.0, "after": 0.0, **plain.get("server", {})},
+        server={"before": 0.0, "each": 0.0, "before_per_token": 0.0, "after": 0.0, **plain.get("server", {})},
         text=text,
     )
 

@@ -28,7 +28,7 @@ def requests(seed: int, count: int = 40) -> list[Request]:
 
 
 def front() -> FrontEnd:
-    return FrontEnd(before=3e-3, before_per_token=20e-6, after=2e-3)
+    return FrontEnd(before=3e-3, each=1e-3, before_per_token=20e-6, after=2e-3)
 
 
 def table(source, journal: Journal, single_step: bool = False) -> dict[int, tuple[int, ...]]:
@@ -49,7 +49,7 @@ def test_one_prompt_after_another() -> None:
     free = 0
     for request in requests(1):
         end.receive(request)
-        free = max(request.arrival + 3 * MS, free) + 20_000_000 * request.prompt_tokens
+        free = max(request.arrival + 3 * MS, free) + MS + 20_000_000 * request.prompt_tokens
         assert request.visible == free
         assert request.after == 2 * MS
 
@@ -57,7 +57,7 @@ def test_one_prompt_after_another() -> None:
 def test_alone_it_adds_what_the_profile_says() -> None:
     bare = table(OpenLoop(iter([Request(0, 5 * MS, 100, 7)])), Journal())[0]
     seen = table(OpenLoop(front().passed(iter([Request(0, 5 * MS, 100, 7)]))), Journal())[0]
-    before, after = (3 + 2) * MS, 2 * MS
+    before, after = (3 + 1 + 2) * MS, 2 * MS
     assert seen == (bare[0], bare[1] + before, bare[2] + before + after, bare[3] + before + after)
 
 

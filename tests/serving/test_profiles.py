@@ -23,7 +23,7 @@ def test_profiles_are_whole(name: str) -> None:
         found = profile.for_device("any", size * 2**30)
         assert found["max_num_batched_tokens"] > 0 and found["max_num_seqs"] > 0
     assert 0 <= profile.host["per_row"] <= profile.host["base"] < 0.01
-    assert 0 <= profile.first_token_extra(1000) < 0.01
+    assert 0 <= profile.first_token_extra(1000) < 0.02
     config = EngineConfig.of({**profile.defaults, "max_num_seqs": 4}, 77)
     assert (config.scheduler, config.num_gpu_blocks, config.max_num_seqs) == (profile.scheduler, 77, 4)
     assert {field.name for field in dataclasses.fields(EngineConfig)} >= {"options", "watermark"}

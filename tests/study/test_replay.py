@@ -80,7 +80,8 @@ def test_a_recording_of_the_simulator_is_met_exactly(tmp_path: Path) -> None:
     rows = {row.metric: row for row in REPLAY.run(written(tmp_path / "r"))}
     for name in ("ttft_p50", "ttft_p99", "tpot_p50", "tpot_p99", "e2e_mean", "makespan_s"):
         assert rows[name].error == pytest.approx(0, abs=1e-6), name
-    assert rows["running_correlation"].simulated == pytest.approx(1, abs=0.02)
+    # clients see requests begin and end some milliseconds away from the engine, which is watched every 20 ms
+    assert rows["running_correlation"].simulated == pytest.approx(1, abs=0.05)
     assert rows["running_mean"].error == pytest.approx(0, abs=0.05)
     assert rows["kv_cache_pct_mean"].simulated is None and "not recorded" in rows["kv_cache_pct_mean"].note
 

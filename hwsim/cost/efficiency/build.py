@@ -45,6 +45,8 @@ def kernel(kind: type[Kernel], part: Section, device: Accelerator) -> Kernel:
             given[each.name] = each.metadata["start"]
         else:
             raise KeyError(each.name)
+    if "compute" in given and "lent_share" in part:
+        given["compute"] *= part["lent_share"]
     return kind(**given)
 
 

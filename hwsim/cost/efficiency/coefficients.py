@@ -11,7 +11,7 @@ from typing import Any
 from hwsim.cost.collective import CollectiveLaw
 from hwsim.cost.decode import DecodeLaw
 from hwsim.cost.efficiency.build import BUILDERS, PLAIN
-from hwsim.cost.efficiency.relatives import SOFTWARE_YEARS, Accelerator, distance
+from hwsim.cost.efficiency.relatives import SOFTWARE_YEARS, Accelerator, distance, lent_share
 from hwsim.cost.gemm import GemmLaw
 from hwsim.cost.launch import LaunchLaw
 from hwsim.cost.mla import MlaLaw
@@ -139,7 +139,9 @@ def read(path: Path, device: Accelerator, *, only: bool = False) -> Efficiency:
         statuses[section], sections[section] = statuses[key], sections[key]
         try:
             content = {
-                part: each | {"status": statuses[f"{section}.{part}"]} for part, (_, each) in merged.items() if part
+                part: each | {"status": statuses[f"{section}.{part}"]} | _lent(section, owner, device)
+                for part, (owner, each) in merged.items()
+                if part
             }
             laws[field] = build(content or merged[""][1], device)
         except (KeyError, ValueError) as error:
@@ -150,6 +152,13 @@ def read(path: Path, device: Accelerator, *, only: bool = False) -> Efficiency:
     return Efficiency(
         path.stem, "" if _is(device, path) else str(mapping["device"]), statuses, sections, spreads, **laws
     )
+
+
+def _lent(section: str, owner: Path, device: Accelerator) -> dict[str, float]:
+    """Fused experts are written with a design's instructions; libraries of other laws choose theirs by device."""
+    if section != "moe" or _is(device, owner):
+        return {}
+    return {"lent_share": lent_share(device.architecture, str(load(owner)["architecture"]))}
 
 
 def _merge(section: str, paths: list[Path], device: Accelerator) -> dict[str, tuple[Path, Any]]:

@@ -22,6 +22,10 @@ DESIGNS = {
     "cdna4": (2025.5, "matrix core"),
 }
 UNKNOWN = (2022.2, "")
+# Share of the tensor peak that instructions of single warps reach on designs that want whole warp groups or tensor
+# memory: Hopper 62 % (published microbenchmarks of its mma instructions, from memory); data-centre Blackwell at
+# Ampere's 2,048 FLOP per clock and SM (its own Marlin rows reach 43 % of that, as they do on A100 and L40S).
+WARP_SHARE = {"hopper": 0.62, "blackwell": 0.26, "blackwell ultra": 0.26, "rubin": 0.26}
 GRAPHICS = ("ada", "turing", "blackwell-rtx")  # designs for graphics boards: slower memory, large caches, no NVLink
 GRAPHICS_YEARS = 0.3  # how much further such a design is from one for data centres
 PROGRAMMING_YEARS = 1.0  # and designs that need other kernels
@@ -45,6 +49,14 @@ class Accelerator(Protocol):
     def link_bandwidth(self) -> float: ...
     def get(self, name: str, default: float | None = None) -> float | None: ...
     def peak(self, dtype: str) -> float: ...
+
+
+def lent_share(architecture: str, owner: str) -> float:
+    """Share of the peak left to kernels of another design: those of single warps keep to their instructions."""
+    a, b = architecture.casefold(), owner.casefold()
+    if DESIGNS.get(b, UNKNOWN)[1] == "warp" and DESIGNS.get(a, UNKNOWN)[1] != "warp":
+        return WARP_SHARE.get(a, 1.0)
+    return 1.0
 
 
 def distance(architecture: str, other: str) -> float:
