@@ -3,7 +3,9 @@
 ``slo``, ``assert``, ``study`` and ``claims`` use these names.  Besides the listed ones there are families:
 ``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound; of task
 graphs ``step.time``, ``graph.tflops``, ``link.<from>-<to>.bytes``, ``stream.<name>.busy``,
-``storage.<place>.read_bytes`` and ``.written_bytes``; of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
+``storage.<place>.read_bytes`` and ``.written_bytes``; of KV tiers ``tier.<name>.hit_rate`` (``gpu`` too),
+``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.life_years``, ``prefix.hit_rate`` and ``link.<name>.bytes``;
+of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
 """
 
 from __future__ import annotations
@@ -140,6 +142,15 @@ _ALL = {
 }
 
 
+_TIER = {  # figure -> dimension, better, definition (the tier follows)
+    "hit_rate": ("share", "higher", "prompt tokens found in a tier over all prompt tokens let in:"),
+    "peak_bytes": ("bytes", "lower", "most bytes of KV in"),
+    "read_bytes": ("bytes", "lower", "bytes of KV copied from"),
+    "written_bytes": ("bytes", "lower", "bytes of KV copied to"),
+    "life_years": ("number", "higher", "years until the endurance of the drives is used up at this rate of writes:"),
+}
+
+
 def names() -> list[str]:
     """All listed names."""
     return list(_ALL)
@@ -166,6 +177,13 @@ def find(name: str, where: str = "") -> Metric:
         kind, _, part = rest.partition(".")
         text = f"work called {part} in a {kind} pass, over all layers and streams, whether hidden or not"
         return Metric(name, "ms", text, ("parts", kind, part), "s", scale=1e-3)
+    if family == "tier" and pool and figure in _TIER:
+        dimension, better, text = _TIER[figure]
+        unit = {"share": "share", "bytes": "bytes"}.get(dimension, "years")
+        return Metric(name, unit, f"{text} {pool}", ("kv_tiers", pool, figure), dimension, better)
+    if name == "prefix.hit_rate":
+        text = "prompt tokens that were cached on a GPU or in a tier below it, over all prompt tokens let in"
+        return Metric(name, "share", text, ("kv_tiers", "hit_rate"), "share", "higher")
     if family == "link" and figure == "bytes" and pool:
         return Metric(name, "bytes", f"bytes copied over {pool}", ("links", pool, "bytes"), "bytes")
     if family == "stream" and figure == "busy" and pool:

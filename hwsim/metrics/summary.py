@@ -19,6 +19,7 @@ from hwsim.metrics.breakdown import breakdown, handover
 from hwsim.metrics.cost import costs
 from hwsim.metrics.digest import digest
 from hwsim.metrics.energy import energy, utilisation
+from hwsim.metrics.kv_tiers import kv_tiers
 from hwsim.metrics.latency import Latencies, completed
 from hwsim.metrics.load import queue_growth, steady_window, step_ends
 from hwsim.metrics.progressions import Progressions
@@ -69,6 +70,7 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
         "steady": _steady(requests, steps, warnings),
         **breakdown(facts, requests, steps, seconds),
         **handover(tables),
+        **kv_tiers(facts, tables, warnings),
     }
     growth = queue_growth(requests, steps)
     if growth:

@@ -14,6 +14,7 @@ from hwsim.scenario.intake import Intake, Progress
 from hwsim.scenario.machine import Machine, machines
 from hwsim.scenario.prices import pricer
 from hwsim.scenario.routers import router_of
+from hwsim.scenario.tiers import traffic_of
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.engine import Engine
@@ -24,7 +25,7 @@ from hwsim.serving.replica import Replica
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Router, Seen
 from hwsim.serving.schedule_log import ScheduleLog
-from hwsim.serving.source import ClosedLoop, OpenLoop, Source, dealt
+from hwsim.serving.source import ClosedLoop, OpenLoop, dealt
 
 if TYPE_CHECKING:
     from hwsim.hardware.fabric import Fabric
@@ -110,13 +111,17 @@ class Simulation:
         closed, think = intake.workload.closed, intake.workload.think
         if closed is None:
             requests = front.passed(requests)
+        source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
         if job.serve.handover is not None:
-            source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
             return [disaggregated(self, job, source)]
+        traffic = traffic_of(self, job)
         router = router_of(job, "router", len(engines), self.seed)
+        if traffic is not None:
+            from hwsim.serving.tiered_cluster import TieredCluster
+
+            return [TieredCluster(engines, source, router, self.clock, traffic)]
         if len(engines) > 1 and closed is None and router.sees == "nothing":
             return [*_apart(engines, requests, router, self.clock)]
-        source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
         if len(engines) == 1:
             return [Replica(engines[0], source, self.clock)]
         return [Cluster(engines, source, router, self.clock)]

@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.cost.price import SUBTICKS_PER_SECOND
 from hwsim.scenario.static_facts import static_facts
 from hwsim.scenario.tables import Table, gap_table, handover_table, request_table, schedule_table, step_table
+from hwsim.scenario.tier_tables import tier_tables
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.units import TICKS_PER_SECOND
 
@@ -29,6 +30,7 @@ def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str,
     flights = [part.handovers for part in simulation.parts if isinstance(part, Disaggregation)]
     if flights:
         tables["handovers"] = handover_table(flights)
+    tables |= tier_tables(simulation)
     if simulation.full:
         tables["schedule"] = schedule_table(simulation.engines, *window)
         tables["spans"] = _spans(tables["steps"], window)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.part import Parts
+from hwsim.scenario import tiers
 
 if TYPE_CHECKING:
     from hwsim.scenario.load import Scenario
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 ROUTERS = Parts("hwsim.serving.policies.router")
 NOT_BUILT = {
     "speculate": "speculation",
-    "place": "tiered placement",
     "execute": "execution patterns",
 }
 
@@ -101,6 +101,7 @@ def _problems(job: Job) -> list[Problem]:
             for name, text in NOT_BUILT.items()
             if getattr(fields, name) is not None
         ]
+        problems += tiers.problems(job, pool, fields)
     problems += _role_problems(job)
     serve = job.serve
     for key in ("router", "decode_router"):

@@ -84,7 +84,7 @@ class Ways:
             self.units[capacity] = self.units.get(capacity, 0.0) + units * size
         self.seconds = max([self.seconds, size / rate, *(units / c.rate for c, units in self.units.items())])
 
-    def phase(self, tokens: int) -> Phase:
+    def phase(self, tokens: float) -> Phase:
         """``tokens`` tokens as a phase of an activity; what it asks for depends on the way alone."""
         if self.asks is None:
             asks = [(c, min(c.rate, units / self.seconds)) for c, units in self.units.items() if units]

@@ -61,10 +61,12 @@ class Loads:
 
     ``requests`` and ``tokens`` (unfinished requests and their prompt tokens) are what a router can count itself from
     what it sent and what was answered.  ``waiting``, ``running`` and ``kv_usage`` come from the engines and are filled
-    only for routers that see ``engines``.
+    only for routers that see ``engines``.  ``prefilling`` (prompt tokens of requests that are not yet computed) and
+    ``below`` are filled only for routers that hear of KV: stretches of the prefix of the request at hand in the memory
+    below each replica's GPUs, as (first token, end token, on a drive).
     """
 
-    __slots__ = ("kv_usage", "requests", "running", "tokens", "waiting")
+    __slots__ = ("below", "kv_usage", "prefilling", "requests", "running", "tokens", "waiting")
 
     def __init__(self, replicas: int) -> None:
         self.requests: list[int] = [0] * replicas
@@ -72,6 +74,8 @@ class Loads:
         self.waiting: list[int] = [0] * replicas
         self.running: list[int] = [0] * replicas
         self.kv_usage: list[float] = [0.0] * replicas
+        self.prefilling: list[int] = [0] * replicas
+        self.below: list[list[tuple[int, int, bool]]] = [[]] * replicas
 
     def sent(self, replica: int, request: Request) -> None:
         """Count a request that was sent to a replica."""
@@ -97,6 +101,18 @@ class Loads:
             self.running[i] = len(engine.running)
             pool = engine.pool
             self.kv_usage[i] = (pool.usable - pool.free) / pool.usable
+
+
+class HearsKv(Protocol):
+    """A router that is told what KV replicas come to hold and lose on their GPUs, as chains of prefix ids."""
+
+    def stored(self, ids: Sequence[int], replica: int) -> None:
+        """``replica`` holds the blocks named ``ids``."""
+        ...
+
+    def lost(self, chain: int, replica: int) -> None:
+        """``replica`` begins to lose the block known by ``chain``."""
+        ...
 
 
 class Router(Protocol):

@@ -106,6 +106,7 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield from _memory(summary)
     if text := handed_over(summary):
         yield "hand-over", text
+    yield from _tiers(summary)
     used, owned = summary["gpus_used"], summary["gpus_owned"]
     yield "GPUs", f"{used} used of {owned} owned; MFU {share(summary['mfu'])}, MBU {share(summary['mbu'])}"
     if summary["energy_joules"] is not None:
@@ -131,6 +132,19 @@ def _shares(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, (name, value) in enumerate(item for item in shares if item[1] >= 0.005):
         bar = "█" * round(value * BAR)
         yield "time" if number == 0 else "", f"{bound_name(name):<14}{share(value):>7} {bar}"
+
+
+def _tiers(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Where prompts found their KV, tier by tier."""
+    for name, tier in summary.get("kv_tiers", {}).items():
+        if not isinstance(tier, Mapping) or tier["hit_rate"] is None:
+            continue
+        text = f"{name:<14}{share(tier['hit_rate']):>7} of prompt tokens"
+        if "limit_bytes" in tier:
+            text += f"; peak {gibibytes(tier['peak_bytes'])}, written {gibibytes(tier['written_bytes'])}"
+        if tier.get("life_years") is not None:
+            text += f"; lives {plain(tier['life_years'])} years"
+        yield "KV found" if name == "gpu" else "", text
 
 
 def _memory(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from hwsim.scenario.schema.quantity import Count, Seconds, Share
+from hwsim.scenario.schema.quantity import Count, Number, Seconds, Share
 from hwsim.scenario.schema.record import Kind
 
 
@@ -60,9 +60,15 @@ class PrefixAware(Kind):
 
 
 class KvAware(Kind):
-    """The replica with the least work left after its cached prefix and its free KV pages."""
+    """The replica with the least work left after what is cached on its GPU, in its host memory and on its drives."""
 
     kind: Literal["kv_aware"]
+    prefill_load_scale: Number = 1.0
+    device_credit: Share = 1.0
+    host_credit: Share = 0.75
+    disk_credit: Share = 0.25
+    capacity: Count = 1 << 20
+    age: Seconds = 0.0
 
 
 PART = (RoundRobin, Random, LeastLoaded, PowerOfTwo, SessionSticky, VllmInternal, PrefixAware, KvAware)

@@ -103,8 +103,10 @@ class Sglang(Scheduler):
         while waiting and len(engine.running) < engine.config.max_num_seqs and budget > 0 and whole > 0:
             request = waiting.head()
             if not request.pages and (request.remote_tokens or engine.remote.connector is not None):
+                free = engine.pool.free
                 if not self._load(request, call):
                     break
+                total -= (free - engine.pool.free) * engine.pool.block_size
                 if request.pages:
                     continue
             step = self._add(request, budget, whole, total, call, first=not chunks)

@@ -1,0 +1,96 @@
+"""What an engine is told of KV below its GPUs: how much of a prompt can be loaded, and whether that pays."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from hwsim.cost.price import SUBTICKS_PER_SECOND, Pricer, StepShape
+from hwsim.serving.kv.chunks import chunks
+from hwsim.serving.kv.tier_store import Found, TierStore
+from hwsim.serving.request import Request
+
+if TYPE_CHECKING:
+    from hwsim.serving.engine import Engine
+
+Miss = Callable[[Sequence[float], Callable[[int], float]], int]
+
+
+class PrefillTime:
+    """Seconds to compute a prompt's first ``n`` tokens alone: the price at doubling lengths, straight lines between.
+
+    Attention is causal, so tokens from ``a`` to ``b`` take the difference.  Simplification: one step however long.
+    """
+
+    def __init__(self, pricer: Pricer) -> None:
+        self._pricer = pricer
+        self._windows = len(getattr(pricer, "windows", ()))
+        self._lengths = [0]
+        self._seconds = [0.0]
+
+    def upto(self, tokens: int) -> float:
+        """Seconds of the first ``tokens`` tokens."""
+        lengths = self._lengths
+        while lengths[-1] < tokens:
+            lengths.append(max(lengths[-1] * 2, 256))
+            self._seconds.append(self._price(lengths[-1]))
+        i = bisect_left(lengths, tokens)
+        if not i:
+            return 0.0
+        low, high = lengths[i - 1], lengths[i]
+        below, above = self._seconds[i - 1], self._seconds[i]
+        return below + (above - below) * (tokens - low) / (high - low)
+
+    def _price(self, tokens: int) -> float:
+        shape, none = StepShape(0, ((tokens, 0),), 1), (0,) * self._windows
+        price = self._pricer.price(shape, 0, none) if none else self._pricer.price(shape, 0)
+        return price.device(0, none) / SUBTICKS_PER_SECOND
+
+
+class TierConnector:
+    """The connector of one engine to the store of its node (see :class:`hwsim.serving.remote.Connector`).
+
+    ``seconds(engine, found)`` is asked how long each stretch of found chunks would take to come.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        store: TierStore,
+        miss: Miss,
+        prefill: PrefillTime,
+        seconds: Callable[[int, list[Found], int], list[float]],
+    ) -> None:
+        self.engine = engine
+        self.number = 0
+        self.store = store
+        self.miss = miss
+        self.prefill = prefill
+        self.seconds = seconds
+        self.plans: dict[Request, tuple[int, list[Found]]] = {}  # first page, what to load
+
+    def external(self, request: Request, local_tokens: int) -> int:
+        """Tokens beyond ``local_tokens`` that are to be loaded."""
+        if request.prefix_ids is None:
+            return 0
+        size = self.engine.pool.block_size
+        start = local_tokens // size
+        found = self.look(request, start)
+        if not found:
+            return 0
+        self.plans[request] = (start, found)
+        return found[-1].end * size - local_tokens
+
+    def look(self, request: Request, start: int) -> list[Found]:
+        """What lies in the tiers from page ``start`` on and is worth loading."""
+        size = self.engine.pool.block_size
+        found = self.store.find(chunks(request, size), start, (request.known - 1) // size)
+        if not found:
+            return found
+        ends = [start * size, *(part.end * size for part in found)]
+        whole = self.prefill.upto(request.known)
+        count = self.miss(
+            self.seconds(self.number, found, start), lambda loaded: whole - self.prefill.upto(ends[loaded])
+        )
+        return found[:count]

@@ -1,0 +1,154 @@
+"""The KV memory of one node below its GPUs: tiers from fast to slow, what lies where, and what has to move."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from hwsim.serving.kv.chunks import Chunk
+from hwsim.serving.kv.tier import Move, Tier
+
+
+class Found(NamedTuple):
+    """A stretch of a prompt that lies in one tier: its chunks, and the page up to which it reaches."""
+
+    level: int
+    chunks: list[Chunk]
+    end: int
+
+
+class TierStore:
+    """Chunks in tiers: a full tier lets its victim down to the next, and the last one drops it.
+
+    A chunk that a lower tier holds already goes there without a copy.  One that has to be copied waits in the tier's
+    staging memory until the copy has landed; without room there it is lost.  A tier may belong to several stores (a
+    remote pool).  The store only keeps the books: copies appear in ``moves``, and whoever carries them calls
+    ``landed``.  Main simplifications: the room of a victim is free at once for the chunk that takes its place, and
+    whole chunks move, never single pages of one.
+    """
+
+    __slots__ = ("moves", "tiers")
+
+    def __init__(self, tiers: Sequence[Tier]) -> None:
+        self.tiers = list(tiers)
+        self.moves: dict[tuple[int, int], Move] = {}  # by levels, to be carried; level -1 is the GPU that asked
+
+    def find(self, chunks: Sequence[Chunk], start: int, limit: int) -> list[Found]:
+        """What of pages ``start <= page < limit`` lies here without a gap, each chunk in the fastest tier that has it.
+
+        What is still on the way to a tier counts as there.
+        """
+        found: list[Found] = []
+        tables = [tier.policy.entries for tier in self.tiers]
+        page = start
+        for chunk in chunks:
+            if chunk.end <= page:
+                continue
+            best, level = 0, -1
+            for number, table in enumerate(tables):
+                pages = table.get(chunk.key, 0)
+                if pages > best:
+                    best, level = pages, number
+                    if chunk.first + pages >= chunk.end:
+                        break
+            reach = min(chunk.first + best, limit)
+            if reach <= page:
+                break
+            if found and found[-1].level == level:
+                found[-1].chunks.append(chunk)
+                found[-1] = Found(level, found[-1].chunks, reach)
+            else:
+                found.append(Found(level, [chunk], reach))
+            page = reach
+            if reach < chunk.end:
+                break
+        return found
+
+    def touch(self, found: Found) -> None:
+        """Chunks were used: the deepest first, so that the head of a prompt is the last to go."""
+        policy = self.tiers[found.level].policy
+        for chunk in reversed(found.chunks):
+            policy.hit(chunk.key)
+
+    def put(self, chunks: Iterable[tuple[int, int]]) -> None:
+        """Chunks come down from a GPU as (key, pages), the one to go first in front."""
+        for key, pages in chunks:
+            self._put(0, key, pages, -1)
+
+    def raise_to_top(self, found: Found) -> None:
+        """Copy chunks of a lower tier into the first; they stay where they are, too."""
+        for chunk in reversed(found.chunks):
+            pages = self.tiers[found.level].pages(chunk.key)
+            if pages:
+                self._put(0, chunk.key, pages, found.level)
+
+    def depth(self, chunks: Sequence[Chunk]) -> int:
+        """Pages of the longest prefix that lies in any tier."""
+        found = self.find(chunks, 0, 1 << 60)
+        return found[-1].end if found else 0
+
+    def take_moves(self) -> list[tuple[int, int, Move]]:
+        """The copies that have to be made now, as (from level, to level, move)."""
+        moves, self.moves = self.moves, {}
+        return [(source, target, move) for (source, target), move in moves.items()]
+
+    def landed(self, move: Move) -> None:
+        """A copy is complete: its chunks may be read, and the staging memory it came from is free."""
+        arriving = move.target.arriving
+        for key in move.keys:
+            if arriving.get(key) is move:
+                del arriving[key]
+        move.target.written += move.pages
+        if move.source is not None:
+            move.source.read += move.pages
+            if move.down:
+                move.source.leaving -= move.pages
+
+    # -- room ----------------------------------------------------------------------------------------------------
+
+    def _put(self, level: int, key: int, pages: int, origin: int) -> int:
+        """Bring a chunk into a tier: how many pages have to be copied, or -1 if it cannot be there."""
+        tier = self.tiers[level]
+        before = tier.pages(key)
+        if before:
+            tier.policy.hit(key)  # a longer version of it must not make room for itself
+            if before >= pages:
+                return 0
+        if pages > tier.capacity:
+            return -1
+        while tier.used + pages - before > tier.capacity:
+            victim = tier.policy.victim()
+            if victim == key:
+                before = 0
+            self._let_go(level, victim)
+        tier.add(key, pages)
+        move = self.moves.get((origin, level))
+        if move is None:
+            source = self.tiers[origin] if origin >= 0 else None
+            move = self.moves[origin, level] = Move(source, tier, down=0 <= origin < level)
+        move.keys.append(key)
+        move.pages += pages - before
+        tier.arriving[key] = move
+        return pages - before
+
+    def _let_go(self, level: int, key: int) -> None:
+        """A tier gives up a chunk: to the tier below, unless one there has it; for good, below the last."""
+        tier = self.tiers[level]
+        arriving = key in tier.arriving
+        pages = tier.remove(key)
+        for lower in self.tiers[level + 1 :]:
+            if lower.pages(key) >= pages:
+                lower.policy.hit(key)
+                tier.left += pages
+                return
+        if level + 1 == len(self.tiers):
+            tier.dropped += pages
+            return
+        copied = -1
+        if not arriving and tier.leaving + pages <= tier.staging:
+            copied = self._put(level + 1, key, pages, level)
+        if copied < 0:
+            tier.lost += pages
+        else:
+            tier.left += pages
+            tier.leaving += copied

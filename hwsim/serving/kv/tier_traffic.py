@@ -1,0 +1,264 @@
+"""The copies between GPUs and the tiers of their nodes: who waits for what, and what goes down when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from hwsim.cost.price import SUBTICK_BITS
+from hwsim.kernel.clock import Clock
+from hwsim.serving.engine import Engine
+from hwsim.serving.kv.chunks import chunks
+from hwsim.serving.kv.lane import Lane
+from hwsim.serving.kv.tier import Move, Tier
+from hwsim.serving.kv.tier_connector import TierConnector
+from hwsim.serving.kv.tier_store import Found, TierStore
+from hwsim.serving.kv.watched_pool import WatchedPool
+from hwsim.serving.request import Request
+
+GPU = -1
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How KV moves.
+
+    ``write``: ``back`` copies chunks down when the GPU gives them up, ``through`` when a prompt has been computed.
+    ``fetch``: ``on_demand`` begins to load when the scheduler has reached a request and its pages are taken,
+    ``while_queued`` brings what lies on slow tiers into the first one from its arrival on, ``layerwise`` lets a
+    request go on as soon as what is still missing comes in time for its layer.
+    """
+
+    write: str
+    fetch: str
+    layers: int = 1
+    least_prefetch: int = 0  # pages that must lie on slow tiers before they are fetched ahead
+
+
+@dataclass(frozen=True)
+class Described:
+    """A tier with what results say of it: the device it is on, and the bytes that may be written to it in its life."""
+
+    tier: Tier
+    device: str
+    page_bytes: float  # over all ranks of a replica
+    endurance_bytes: float | None = None
+
+
+class Load:
+    """A request that waits for pieces of its prompt."""
+
+    __slots__ = ("left", "number", "request")
+
+    def __init__(self, number: int, request: Request, pieces: int) -> None:
+        self.number = number
+        self.request = request
+        self.left = pieces
+
+
+class Traffic:
+    """All copies of KV between the engines of one job and their stores.
+
+    Every engine has one lane up from each tier and one lane down; every store one lane between each two tiers that
+    chunks pass.  What lies on a tier that only reaches the GPU through host memory (``staged``) is copied into the
+    first tier, and from there to the GPU.
+    """
+
+    def __init__(
+        self,
+        engines: Sequence[Engine],
+        connectors: Sequence[TierConnector],
+        lane: Callable[[TierStore, int, int, int], Lane],
+        staged: Sequence[bool],
+        rules: Rules,
+        clock: Clock,
+    ) -> None:
+        """``lane(store, engine, source, target)`` makes a lane; levels are those of the store, ``GPU`` is -1."""
+        self.engines = list(engines)
+        self.connectors = list(connectors)
+        self.staged = list(staged)
+        self.rules = rules
+        self.clock = clock
+        self.arrived: Callable[[int, int], object] = lambda number, time: None
+        self.computed: Callable[[int, Request], object] | None = None  # a prompt has been entered
+        self.lost: Callable[[int, int], object] | None = None  # a GPU begins to lose a chunk
+        self.described: list[Described] = []
+        self._make = lane
+        self._lanes: dict[tuple[int, int, int, int], Lane] = {}
+        self._computed: list[list[tuple[int, Request]]] = [[] for _ in engines]
+        for number, connector in enumerate(connectors):
+            connector.number = number
+            connector.seconds = self.seconds
+            connector.engine.remote.connector = connector
+
+    @property
+    def lanes(self) -> list[Lane]:
+        """All lanes that were used, in the order of their first use."""
+        return list(self._lanes.values())
+
+    def lane(self, number: int, source: int, target: int) -> Lane:
+        """The lane of an engine to or from a tier, or that of its store between two tiers."""
+        store = self.connectors[number].store
+        key = (id(store), number if GPU in (source, target) else GPU, source, target)
+        found = self._lanes.get(key)
+        if found is None:
+            found = self._lanes[key] = self._make(store, number, source, target)
+        return found
+
+    # -- what goes down ------------------------------------------------------------------------------------------
+
+    def collect(self, number: int, time: int) -> None:
+        """Look at what an engine has given up or completed in its calls up to ``time``."""
+        engine, store = self.engines[number], self.connectors[number].store
+        pool = engine.pool
+        assert isinstance(pool, WatchedPool)
+        if pool.gone:
+            gone, pool.gone = pool.gone, []
+            if self.rules.write == "back":
+                store.put(gone)
+            if self.lost is not None:
+                for key, _ in gone:
+                    self.lost(number, key)
+        if pool.complete:
+            if self.computed is not None:
+                for request in pool.complete:
+                    self.computed(number, request)
+            if self.rules.write == "through":
+                self._computed[number] += [(engine.pipeline.end, request) for request in pool.complete]
+            pool.complete.clear()
+        waiting = self._computed[number]
+        while waiting and waiting[0][0] <= time:
+            _, request = waiting.pop(0)
+            store.put([(c.key, c.end - c.first) for c in reversed(chunks(request, pool.block_size))])
+        if store.moves:
+            self._carry(number)
+
+    def _carry(self, number: int) -> None:
+        """Start the copies that the store of an engine asks for."""
+        store = self.connectors[number].store
+        for source, target, move in store.take_moves():
+            self.lane(number, source, target).send(move.pages, partial(self._landed, store, move))
+
+    def _landed(self, store: TierStore, move: Move) -> None:
+        store.landed(move)
+        for waiter in move.waiters:
+            waiter()
+
+    def below(self, request: Request) -> list[list[tuple[int, int, bool]]]:
+        """Stretches of a prompt in the store of each engine, as (first token, end token, on a slow tier)."""
+        found: dict[int, list[tuple[int, int, bool]]] = {}
+        for connector in self.connectors:
+            if id(connector.store) not in found:
+                size, token = connector.engine.pool.block_size, 0
+                stretches = found[id(connector.store)] = []
+                for part in connector.store.find(chunks(request, size), 0, request.prompt_tokens // size):
+                    stretches.append((token, part.end * size, self.staged[part.level]))
+                    token = part.end * size
+        return [found[id(connector.store)] for connector in self.connectors]
+
+    # -- what comes up -------------------------------------------------------------------------------------------
+
+    def seconds(self, number: int, found: list[Found], start: int) -> list[float]:
+        """When each stretch of found chunks would be on the GPU, all on their own ways at the same time."""
+        times: list[float] = []
+        latest, page = 0.0, start
+        for part in found:
+            pages, level = part.end - page, part.level
+            page = part.end
+            before = 0.0
+            if self.staged[level]:
+                before, level = self.lane(number, level, 0).seconds(pages), 0
+            latest = max(latest, before + self.lane(number, level, GPU).seconds(pages))
+            times.append(latest)
+        return times
+
+    def expect(self, number: int, request: Request) -> None:
+        """A request was sent to an engine: what it will need from slow tiers can come while it is queued."""
+        if self.rules.fetch != "while_queued" or request.prefix_ids is None:
+            return
+        connector = self.connectors[number]
+        pool = self.engines[number].pool
+        start = 0
+        for chunk in chunks(request, pool.block_size):
+            if chunk.key not in pool.index:
+                break
+            start = chunk.end
+        slow = [part for part in connector.look(request, start) if self.staged[part.level]]
+        if sum(chunk.end - chunk.first for part in slow for chunk in part.chunks) >= max(self.rules.least_prefetch, 1):
+            for part in slow:
+                connector.store.raise_to_top(part)
+            if connector.store.moves:
+                self._carry(number)
+
+    def load(self, number: int, request: Request) -> None:
+        """The pages of a request are taken: bring what its connector has found."""
+        connector = self.connectors[number]
+        store = connector.store
+        page, found = connector.plans.pop(request)
+        load = Load(number, request, len(found))
+        for part in found:
+            pages, page = part.end - page, part.end
+            store.tiers[part.level].hits += pages
+            store.touch(part)
+            level = part.level
+            if self.staged[level]:
+                store.raise_to_top(part)
+                self._carry(number)
+                if all(store.tiers[0].pages(chunk.key) >= store.tiers[level].pages(chunk.key) for chunk in part.chunks):
+                    level = 0
+            self._after(self._under_way(store, level, part), partial(self._bring, load, level, pages))
+
+    @staticmethod
+    def _under_way(store: TierStore, level: int, part: Found) -> list[Move]:
+        """The copies that have to land before these chunks can be read at a level."""
+        arriving = store.tiers[level].arriving
+        moves = {id(move): move for chunk in part.chunks if (move := arriving.get(chunk.key)) is not None}
+        return list(moves.values())
+
+    @staticmethod
+    def _after(moves: list[Move], then: Callable[[], object]) -> None:
+        """Call ``then`` once all of them have landed."""
+        left = len(moves)
+        if not left:
+            then()
+            return
+
+        def one() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        for move in moves:
+            move.waiters.append(one)
+
+    def _bring(self, load: Load, level: int, pages: int) -> None:
+        lane = self.lane(load.number, level, GPU)
+        tier = self.connectors[load.number].store.tiers[level]
+        tier.read += pages
+        early = self._early(load, lane, pages) if self.rules.fetch == "layerwise" else 1.0
+        lane.send(pages * early, partial(self._here, load))
+        if early < 1.0:
+            lane.send(pages * (1.0 - early))
+
+    def _early(self, load: Load, lane: Lane, pages: int) -> float:
+        """The share that must be there before the prompt may go on, the rest coming in time layer by layer.
+
+        With ``L`` layers, ``T`` to load and ``C`` to compute: the first layer, and enough that what is left
+        (``T (1 - share)``) takes no longer than all layers but the last, ``C (L - 1) / L``.
+        """
+        request, layers = load.request, self.rules.layers
+        prefill = self.connectors[load.number].prefill
+        computing = prefill.upto(request.known) - prefill.upto(request.computed)
+        loading = pages * lane.way.seconds
+        if loading <= 0:
+            return 1.0
+        return min(1.0, max(1.0 / layers, 1.0 - computing * (layers - 1) / layers / loading))
+
+    def _here(self, load: Load) -> None:
+        load.left -= 1
+        if not load.left:
+            now = self.clock.now << SUBTICK_BITS
+            self.engines[load.number].kv_arrived(load.request, now)
+            self.arrived(load.number, now)

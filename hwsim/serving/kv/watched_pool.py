@@ -1,0 +1,36 @@
+"""A page pool that remembers what others want to know of it: prompts that are complete, and content that is lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hwsim.serving.kv.pool import PagePool
+from hwsim.serving.kv.runs import Node
+from hwsim.serving.request import Request
+
+
+class WatchedPool(PagePool):
+    """Notes events in two lists that whoever watches it empties; what the pool does is unchanged.
+
+    ``gone``: (key, pages) of chunks that begin to lose their pages, from the deep end; their whole content was there
+    until now.  ``complete``: requests whose whole prompt has been entered in the index.
+    """
+
+    __slots__ = ("complete", "gone")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.gone: list[tuple[int, int]] = []
+        self.complete: list[Request] = []
+        self.on_evict = self._lost
+
+    def _lost(self, node: Node, low: int, high: int) -> None:
+        key, gone = node.key, self.gone
+        if key is not None and (not gone or gone[-1][0] != key):
+            gone.append((key, high))
+
+    def register(self, request: Request, tokens: int) -> None:
+        """Enter pages in the index, and note whether they are the last of the prompt."""
+        super().register(request, tokens)
+        if tokens >= request.prompt_tokens:
+            self.complete.append(request)

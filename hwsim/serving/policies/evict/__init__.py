@@ -1,0 +1,1 @@
+"""Which entry of a full memory tier has to go: one policy per file."""

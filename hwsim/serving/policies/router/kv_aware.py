@@ -1,0 +1,71 @@
+"""The replica with the least work left after what it has cached: new prefill tokens plus tokens that are active there.
+
+``cost = scale x max(0, raw - overlap) + active``, least wins, equal ones take turns.  ``raw`` is the prompt and the
+prompts that the replica has still to compute, ``active`` the prompts of all its unfinished requests and this one;
+``overlap`` counts what is cached on the GPU in full and what lies below at a credit, beyond what the GPU has.  What
+replicas hold is known from their own events, in one index for all of them that is walked once per request; without
+such events, from what was sent.
+Source: NVIDIA Dynamo 1.6.1's cost function and its default credits (temperature 0, no decay of the credit).
+Simplification: tokens instead of blocks, and a prefix shared by active requests counts for each of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from hwsim.kernel.random import Stream
+from hwsim.serving.prefix_index import PrefixIndex
+from hwsim.serving.routing import Loads, Seen, Sees
+from hwsim.units import ticks
+
+
+class KvAware:
+    """Least prefill and active tokens after cached ones."""
+
+    sees: ClassVar[Sees] = "counts"
+
+    def __init__(self, parameters: Any, replicas: int, stream: Stream) -> None:
+        self.age = ticks(parameters.age)
+        self.scale: float = parameters.prefill_load_scale
+        self.credits: tuple[float, float, float] = (
+            parameters.device_credit,
+            parameters.host_credit,
+            parameters.disk_credit,
+        )
+        self.replicas = replicas
+        self.index = PrefixIndex(parameters.capacity)
+        self.last = -1
+
+    def route(self, request: Seen, loads: Loads) -> int:
+        """The chosen replica."""
+        ids, prompt, block = request.prefix_ids, request.prompt_tokens, request.prefix_block
+        depths = self.index.depths(ids, self.replicas) if ids else [0] * self.replicas
+        device, host, disk = self.credits
+        best, least = -1, 0.0
+        for step in range(1, self.replicas + 1):
+            number = (self.last + step) % self.replicas
+            cached = min(depths[number] * block, prompt)
+            overlap = device * cached
+            for start, end, drive in loads.below[number]:
+                if end > cached:
+                    overlap += (disk if drive else host) * (end - max(start, cached))
+            raw = prompt + loads.prefilling[number]
+            cost = self.scale * max(0.0, raw - overlap) + prompt + loads.tokens[number]
+            if best < 0 or cost < least:
+                best, least = number, cost
+        self.last = best
+        if ids:
+            self.index.add(ids, best)
+        return best
+
+    def stored(self, ids: Sequence[int], replica: int) -> None:
+        """It holds these blocks."""
+        self.index.add(ids, replica)
+
+    def lost(self, chain: int, replica: int) -> None:
+        """It loses this block, and with it the way to those behind it."""
+        self.index.drop(chain, replica)
+
+
+PART = KvAware

@@ -1,0 +1,196 @@
+"""KV tiers in whole runs: macro-steps change nothing, bytes add up, links and limits bound, bad rules are refused."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+import pytest
+
+import hwsim
+from hwsim.errors import FitError, ScenarioError
+
+NODE = {
+    "like": "hgx-h100",
+    "dram": {"capacity": "512 GB"},
+    "cxl": {"like": "cxl2-x8-256GB", "count": 2},
+    "ssd": {"like": "D7-P5510-3.84TB", "count": 2, "raid": 0},
+}
+PREFIXES = [
+    {"share": 0.9, "tokens": 96, "groups": 6},
+    {"share": 0.9, "tokens": 320, "groups": 3},
+    {"share": 0.8, "portion": 0.6, "groups": 12, "block": 48},
+    {"share": 0.8, "portion": 0.7, "groups": 5, "block": 16},
+]
+
+
+def scenario(kv: Any, *, node: Any = None, serve: Any = None, workload: Any = None, seed: int = 0) -> dict[str, Any]:
+    """One small cluster; ``kv`` is the rule for its cache."""
+    return {
+        "name": "tiers",
+        "model": "meta-llama/Llama-3.1-8B",
+        "system": {"node": NODE if node is None else node},
+        "serve": {
+            "num_gpu_blocks_override": 200,
+            "max_model_len": "auto",
+            "max_num_batched_tokens": 512,
+            "place": {"kv": kv},
+            **(serve or {}),
+        },
+        "workload": {
+            "requests": 60,
+            "arrivals": {"kind": "poisson", "rate": "40 /s"},
+            "input_tokens": {"kind": "lognormal", "median": 300, "sigma": 0.8, "max": 1500},
+            "output_tokens": 12,
+            "prefix": PREFIXES[2],
+            **(workload or {}),
+        },
+        "seed": seed,
+    }
+
+
+def combination(seed: int) -> dict[str, Any]:
+    """Everything drawn: tiers, sizes, policies, engines, routers."""
+    rng = random.Random(seed)
+    tiers = rng.choice([["dram"], ["dram", "ssd"], ["cxl"], ["ssd"], ["dram", "cxl", "ssd"]])
+    kv = {
+        "tiers": ["gpu", *tiers],
+        "limit": {tier: rng.choice(["64 MB", "300 MB", "2 GB"]) for tier in tiers},
+        "evict": rng.choice(["lru", "fifo", "lfu", "gdsf", "s3fifo"]),
+        "write": rng.choice(["back", "through"]),
+        "fetch": rng.choice(["on_demand", "while_queued", "layerwise"]),
+        "miss": rng.choice(["load", "load", "cheapest", "recompute"]),
+    }
+    serve = {
+        "engine": rng.choice(["vllm-0.33", "vllm-0.11", "sglang-0.5", "trtllm-1.0"]),
+        "replicas": rng.choice([1, 2, 3]),
+        "router": rng.choice(["round_robin", "kv_aware", "least_loaded", "prefix_aware", "vllm_internal"]),
+        "num_gpu_blocks_override": rng.choice([120, 200, 600]),
+        "tensor_parallel_size": rng.choice([1, 2]),
+        "max_num_batched_tokens": rng.choice([128, 1024]),
+    }
+    workload = {
+        "arrivals": rng.choice([{"kind": "poisson", "rate": "40 /s"}, {"kind": "closed", "concurrency": 6}]),
+        "prefix": rng.choice(PREFIXES),
+        "output_tokens": {"kind": "lognormal", "median": 12, "sigma": 0.8, "max": 100},
+    }
+    return scenario(kv, serve=serve, workload=workload, seed=seed)
+
+
+def test_macro_steps_equal_single_steps_and_the_books_add_up() -> None:
+    loaded = 0
+    for seed in range(10):
+        found = hwsim.load(combination(seed))
+        macro, single = hwsim.run(found), hwsim.run(found, single_step=True)
+        for name in ("requests", "tiers", "copies", "links"):
+            one, other = macro.table(name), single.table(name)
+            for column in one:
+                a, b = np.asarray(one[column]), np.asarray(other[column])
+                assert np.array_equal(a, b, equal_nan=a.dtype.kind == "f"), (seed, name, column)
+        books(macro)
+        loaded += int(macro.table("tiers")["hit_tokens"].sum())
+    assert loaded > 4_000
+
+
+def books(result: Any) -> None:
+    """Nothing is lost, no tier is over its limit, what was copied is what the tiers say."""
+    counts = result.summary["requests"]
+    assert counts["arrived"] == counts["completed"] + counts["rejected"] and not counts["unfinished"]
+    tiers, copies, links = result.table("tiers"), result.table("copies"), result.table("links")
+    into = tiers["used_bytes"] + tiers["left_bytes"] + tiers["dropped_bytes"] + tiers["lost_bytes"]
+    assert tiers["stored_bytes"] == pytest.approx(into)
+    assert (tiers["peak_bytes"] <= tiers["limit_bytes"]).all()
+    for row, device in enumerate(tiers["device"]):
+        for column, end in (("written_bytes", "target"), ("read_bytes", "source")):
+            moved = sum(size for size, place in zip(copies["bytes"], copies[end], strict=True) if place == device)
+            assert tiers[column][row] == pytest.approx(moved), (device, column)
+    out, back = moved_over(copies, "source"), moved_over(copies, "target")
+    amount = dict(zip(links["name"], links["amount"], strict=True))
+    gpus = [name for name in amount if name.endswith("pcie.h2d")]
+    assert sum(amount[name] for name in gpus) == pytest.approx(back)
+    assert sum(value for name, value in amount.items() if name.endswith("pcie.d2h")) == pytest.approx(out)
+    shares = result.summary["kv_tiers"]
+    assert 0 <= shares["hit_rate"] <= 1
+
+
+def moved_over(copies: Any, end: str) -> float:
+    return sum(size for size, place in zip(copies["bytes"], copies[end], strict=True) if place == "gpu")
+
+
+def test_tiers_without_room_are_no_tiers() -> None:
+    empty = {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "0 GB", "ssd": "0 GB"}}
+    assert hwsim.run(hwsim.load(scenario(empty))).digest == hwsim.run(hwsim.load(scenario("gpu"))).digest
+
+
+@pytest.mark.parametrize("fetch", ["on_demand", "while_queued", "layerwise"])
+def test_a_slower_link_never_shortens_ttft_of_a_request_alone(fetch: str) -> None:
+    """One client with one request at a time, pages for one prompt: whatever is hit comes from below."""
+    times = []
+    for rate in ("50 GB/s", "5 GB/s", "0.5 GB/s"):
+        node = NODE | {"gpu": {"like": "H100-SXM", "pcie": {"bandwidth": rate}}}
+        kv = {"tiers": ["gpu", "dram"], "fetch": fetch, "miss": "load", "write": "through"}
+        workload = {
+            "arrivals": {"kind": "closed", "concurrency": 1},
+            "input_tokens": 1600,
+            "prefix": {"share": 1, "portion": 0.9, "groups": 6, "block": 64},
+            "output_tokens": 2,
+            "requests": 40,
+        }
+        result = hwsim.run(
+            hwsim.load(scenario(kv, node=node, workload=workload, serve={"num_gpu_blocks_override": 110}))
+        )
+        table = result.table("requests")
+        assert result.table("tiers")["hit_tokens"].sum() > 10_000
+        times.append(table["first_token_s"] - table["arrival_s"])
+    assert (times[0] <= times[1] + 1e-12).all() and (times[1] <= times[2] + 1e-12).all()
+    assert times[2].sum() > times[0].sum() * 1.5
+
+
+def test_loading_layer_by_layer_is_no_later_and_hides_the_load() -> None:
+    means = {}
+    for fetch in ("on_demand", "layerwise"):
+        kv = {"tiers": ["gpu", "dram"], "fetch": fetch, "write": "through"}
+        workload = {
+            "arrivals": {"kind": "closed", "concurrency": 1},
+            "input_tokens": 1600,
+            "prefix": {"share": 1, "portion": 0.5, "groups": 6, "block": 64},
+            "output_tokens": 2,
+        }
+        result = hwsim.run(hwsim.load(scenario(kv, workload=workload, serve={"num_gpu_blocks_override": 110})))
+        means[fetch] = result.summary["ttft_ms"]["mean"]
+        assert result.table("tiers")["hit_tokens"].sum() > 10_000
+    assert means["layerwise"] < means["on_demand"]
+
+
+def test_what_is_prefetched_waits_less() -> None:
+    """SSD behind DRAM, a queue: what is fetched while it is queued is there when its turn comes."""
+    means = {}
+    for fetch in ("on_demand", "while_queued"):
+        kv = {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "1 GB"}, "fetch": fetch, "write": "through"}
+        workload = {"arrivals": {"kind": "poisson", "rate": "60 /s"}, "requests": 120, "prefix": PREFIXES[2]}
+        result = hwsim.run(hwsim.load(scenario(kv, workload=workload | {"input_tokens": 1500})))
+        means[fetch] = result.summary["ttft_ms"]["mean"]
+        assert dict(zip(result.table("copies")["source"], result.table("copies")["bytes"], strict=True))["ssd"] > 0
+    assert means["while_queued"] < means["on_demand"]
+
+
+@pytest.mark.parametrize(
+    ("kv", "words"),
+    [
+        ({"tiers": ["gpu", "dram"], "evict": "lur"}, ["unknown evict", "lru"]),
+        ({"tiers": ["gpu", "dram"], "miss": "cheap"}, ["unknown miss", "cheapest"]),
+        ({"tiers": ["gpu", "dram"], "write": "bak"}, ["unknown write", "back"]),
+        ({"tiers": ["gpu", "dram"], "fetch": "queued"}, ["unknown fetch", "while_queued"]),
+        ({"tiers": ["dram", "ssd"]}, ["first tier", "dram"]),
+        ({"tiers": ["gpu", "flash"]}, ["has no flash"]),
+        ({"tiers": ["gpu", "far/dram"]}, ["unknown group", "far/dram"]),
+        ({"tiers": ["gpu", "dram"], "limit": {"dram": "600 GB"}}, ["limit of dram", "512 GB"]),
+        ("dram", ["not built yet"]),
+    ],
+)
+def test_bad_rules_are_refused_with_their_place(kv: Any, words: list[str]) -> None:
+    with pytest.raises((ScenarioError, FitError)) as caught:
+        hwsim.run(hwsim.load(scenario(kv)))
+    for word in words:
+        assert word in str(caught.value)
