@@ -114,8 +114,8 @@ class Simulation:
         source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
         if job.serve.handover is not None:
             return [disaggregated(self, job, source)]
-        traffic = traffic_of(self, job)
         router = router_of(job, "router", len(engines), self.seed)
+        traffic = traffic_of(self, job, watched=hasattr(router, "lost"))
         if traffic is not None:
             from hwsim.serving.tiered_cluster import TieredCluster
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.part import Parts
-from hwsim.scenario import tiers
+from hwsim.scenario.tier_rules import problems as tier_problems
 
 if TYPE_CHECKING:
     from hwsim.scenario.load import Scenario
@@ -101,7 +101,7 @@ def _problems(job: Job) -> list[Problem]:
             for name, text in NOT_BUILT.items()
             if getattr(fields, name) is not None
         ]
-        problems += tiers.problems(job, pool, fields)
+        problems += tier_problems(job, pool, fields)
     problems += _role_problems(job)
     serve = job.serve
     for key in ("router", "decode_router"):

@@ -168,8 +168,12 @@ def test_what_is_prefetched_waits_less() -> None:
     means = {}
     for fetch in ("on_demand", "while_queued"):
         kv = {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "1 GB"}, "fetch": fetch, "write": "through"}
-        workload = {"arrivals": {"kind": "poisson", "rate": "60 /s"}, "requests": 120, "prefix": PREFIXES[2]}
-        result = hwsim.run(hwsim.load(scenario(kv, workload=workload | {"input_tokens": 1500})))
+        workload = {
+            "arrivals": {"kind": "closed", "concurrency": 4},
+            "input_tokens": 1500,
+            "prefix": {"share": 1, "portion": 0.9, "groups": 20, "block": 64},
+        }
+        result = hwsim.run(hwsim.load(scenario(kv, workload=workload)))
         means[fetch] = result.summary["ttft_ms"]["mean"]
         assert dict(zip(result.table("copies")["source"], result.table("copies")["bytes"], strict=True))["ssd"] > 0
     assert means["while_queued"] < means["on_demand"]

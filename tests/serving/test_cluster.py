@@ -68,6 +68,10 @@ def parameters(kind: str, rng: random.Random) -> Any:
         threshold=rng.choice([0.0, 0.5]),
         imbalance=rng.choice([1, 32]),
         capacity=rng.choice([2, 1000]),
+        prefill_load_scale=rng.choice([0.0, 1.0, 2.5]),
+        device_credit=1.0,
+        host_credit=0.75,
+        disk_credit=0.25,
     )
 
 

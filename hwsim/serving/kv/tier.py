@@ -31,12 +31,12 @@ class Evict(Protocol):
 class Move:
     """Chunks on their way from one place to another, as one copy."""
 
-    __slots__ = ("down", "keys", "pages", "source", "target", "waiters")
+    __slots__ = ("keys", "owed", "pages", "source", "target", "waiters")
 
-    def __init__(self, source: Tier | None, target: Tier, *, down: bool = False) -> None:
-        """``source`` None: a GPU.  ``down``: from a tier that has given the chunks up."""
+    def __init__(self, source: Tier | None, target: Tier) -> None:
+        """``source`` None: a GPU.  ``owed`` pages wait in the staging memory of the source until this has landed."""
         self.source = source
-        self.down = down
+        self.owed = 0
         self.target = target
         self.keys: list[int] = []
         self.pages = 0

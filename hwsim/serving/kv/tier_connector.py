@@ -51,7 +51,7 @@ class PrefillTime:
 class TierConnector:
     """The connector of one engine to the store of its node (see :class:`hwsim.serving.remote.Connector`).
 
-    ``seconds(engine, found)`` is asked how long each stretch of found chunks would take to come.
+    ``seconds(number, found, start)`` is asked when each stretch of found chunks would have come.
     """
 
     def __init__(
@@ -60,14 +60,13 @@ class TierConnector:
         store: TierStore,
         miss: Miss,
         prefill: PrefillTime,
-        seconds: Callable[[int, list[Found], int], list[float]],
     ) -> None:
         self.engine = engine
         self.number = 0
         self.store = store
         self.miss = miss
         self.prefill = prefill
-        self.seconds = seconds
+        self.seconds: Callable[[int, list[Found], int], list[float]] = lambda *_: []
         self.plans: dict[Request, tuple[int, list[Found]]] = {}  # first page, what to load
 
     def external(self, request: Request, local_tokens: int) -> int:

@@ -65,15 +65,33 @@ class TierStore:
         return found
 
     def touch(self, found: Found) -> None:
-        """Chunks were used: the deepest first, so that the head of a prompt is the last to go."""
+        """Chunks were used: the deepest first, so that the head of a prompt is the last to go.
+
+        One that has gone in this very instant is read all the same.
+        """
         policy = self.tiers[found.level].policy
         for chunk in reversed(found.chunks):
-            policy.hit(chunk.key)
+            if chunk.key in policy.entries:
+                policy.hit(chunk.key)
+
+    def on_top(self, found: Found) -> bool:
+        """Whether the first tier holds, or is getting, all of these chunks."""
+        top = self.tiers[0]
+        return all(top.pages(c.key) >= min(c.end, found.end) - c.first for c in found.chunks)
 
     def put(self, chunks: Iterable[tuple[int, int]]) -> None:
         """Chunks come down from a GPU as (key, pages), the one to go first in front."""
         for key, pages in chunks:
             self._put(0, key, pages, -1)
+
+    def put_below(self, move: Move) -> None:
+        """Copy what has come to a tier on to the next, where it is not yet (written through all tiers)."""
+        level = self.tiers.index(move.target)
+        if level + 1 < len(self.tiers):
+            for key in move.keys:
+                pages = move.target.pages(key)
+                if pages:
+                    self._put(level + 1, key, pages, level)
 
     def raise_to_top(self, found: Found) -> None:
         """Copy chunks of a lower tier into the first; they stay where they are, too."""
@@ -101,8 +119,7 @@ class TierStore:
         move.target.written += move.pages
         if move.source is not None:
             move.source.read += move.pages
-            if move.down:
-                move.source.leaving -= move.pages
+            move.source.leaving -= move.owed
 
     # -- room ----------------------------------------------------------------------------------------------------
 
@@ -125,7 +142,7 @@ class TierStore:
         move = self.moves.get((origin, level))
         if move is None:
             source = self.tiers[origin] if origin >= 0 else None
-            move = self.moves[origin, level] = Move(source, tier, down=0 <= origin < level)
+            move = self.moves[origin, level] = Move(source, tier)
         move.keys.append(key)
         move.pages += pages - before
         tier.arriving[key] = move
@@ -138,8 +155,7 @@ class TierStore:
         pages = tier.remove(key)
         for lower in self.tiers[level + 1 :]:
             if lower.pages(key) >= pages:
-                lower.policy.hit(key)
-                tier.left += pages
+                self._leave_to(tier, lower, key, pages)
                 return
         if level + 1 == len(self.tiers):
             tier.dropped += pages
@@ -152,3 +168,19 @@ class TierStore:
         else:
             tier.left += pages
             tier.leaving += copied
+            if copied:
+                self.tiers[level + 1].arriving[key].owed += copied
+
+    @staticmethod
+    def _leave_to(tier: Tier, lower: Tier, key: int, pages: int) -> None:
+        """A chunk goes that a lower tier has; if its copy from here is not complete, it waits in staging memory."""
+        move = lower.arriving.get(key)
+        if move is not None and move.source is tier:
+            if tier.leaving + pages > tier.staging:
+                lower.lost += lower.remove(key)
+                tier.lost += pages
+                return
+            tier.leaving += pages
+            move.owed += pages
+        lower.policy.hit(key)
+        tier.left += pages

@@ -24,14 +24,15 @@ GPU = -1
 class Rules:
     """How KV moves.
 
-    ``write``: ``back`` copies chunks down when the GPU gives them up, ``through`` when a prompt has been computed.
+    ``write``: ``back`` copies chunks down when the GPU or a tier gives them up, ``through`` to all tiers, one after the
+    other, when a prompt has been computed.
     ``fetch``: ``on_demand`` begins to load when the scheduler has reached a request and its pages are taken,
     ``while_queued`` brings what lies on slow tiers into the first one from its arrival on, ``layerwise`` lets a
     request go on as soon as what is still missing comes in time for its layer.
     """
 
-    write: str
-    fetch: str
+    write: str = "through"
+    fetch: str = "on_demand"
     layers: int = 1
     least_prefetch: int = 0  # pages that must lie on slow tiers before they are fetched ahead
 
@@ -90,7 +91,8 @@ class Traffic:
         for number, connector in enumerate(connectors):
             connector.number = number
             connector.seconds = self.seconds
-            connector.engine.remote.connector = connector
+            if connector.store.tiers:
+                connector.engine.remote.connector = connector
 
     @property
     def lanes(self) -> list[Lane]:
@@ -115,7 +117,7 @@ class Traffic:
         assert isinstance(pool, WatchedPool)
         if pool.gone:
             gone, pool.gone = pool.gone, []
-            if self.rules.write == "back":
+            if self.rules.write == "back" and store.tiers:
                 store.put(gone)
             if self.lost is not None:
                 for key, _ in gone:
@@ -124,7 +126,7 @@ class Traffic:
             if self.computed is not None:
                 for request in pool.complete:
                     self.computed(number, request)
-            if self.rules.write == "through":
+            if self.rules.write == "through" and store.tiers:
                 self._computed[number] += [(engine.pipeline.end, request) for request in pool.complete]
             pool.complete.clear()
         waiting = self._computed[number]
@@ -138,10 +140,14 @@ class Traffic:
         """Start the copies that the store of an engine asks for."""
         store = self.connectors[number].store
         for source, target, move in store.take_moves():
-            self.lane(number, source, target).send(move.pages, partial(self._landed, store, move))
+            self.lane(number, source, target).send(move.pages, partial(self._landed, number, move, source < target))
 
-    def _landed(self, store: TierStore, move: Move) -> None:
+    def _landed(self, number: int, move: Move, down: bool) -> None:
+        store = self.connectors[number].store
         store.landed(move)
+        if down and self.rules.write == "through":
+            store.put_below(move)
+            self._carry(number)
         for waiter in move.waiters:
             waiter()
 
@@ -205,7 +211,7 @@ class Traffic:
             if self.staged[level]:
                 store.raise_to_top(part)
                 self._carry(number)
-                if all(store.tiers[0].pages(chunk.key) >= store.tiers[level].pages(chunk.key) for chunk in part.chunks):
+                if store.on_top(part):
                     level = 0
             self._after(self._under_way(store, level, part), partial(self._bring, load, level, pages))
 
