@@ -198,3 +198,14 @@ def test_bad_rules_are_refused_with_their_place(kv: Any, words: list[str]) -> No
         hwsim.run(hwsim.load(scenario(kv)))
     for word in words:
         assert word in str(caught.value)
+
+
+def test_the_report_draws_the_tiers_and_the_screen_lists_them() -> None:
+    kv = {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "1 GB"}}
+    result = hwsim.run(hwsim.load(scenario(kv)))
+    page = result.report()
+    assert "figure-kv_tiers" in page and "dram to gpu" in page
+    assert hwsim.run(hwsim.load(scenario("gpu"))).report().count("figure-kv_tiers") == 0
+    found = result.summary["kv_tiers"]
+    assert list(found) == ["hit_rate", "gpu", "dram", "ssd"] and found["ssd"]["life_years"] > 0
+    assert found["hit_rate"] == pytest.approx(sum(found[name]["hit_rate"] for name in ("gpu", "dram", "ssd")))
