@@ -119,12 +119,12 @@ class Simulation:
         if traffic is not None:
             from hwsim.serving.tiered_cluster import TieredCluster
 
-            return [TieredCluster(engines, source, router, self.clock, traffic)]
+            return [TieredCluster(engines, source(), router, self.clock, traffic)]
         if len(engines) > 1 and closed is None and router.sees == "nothing":
             return [*_apart(engines, requests, router, self.clock)]
         if len(engines) == 1:
-            return [Replica(engines[0], source, self.clock)]
-        return [Cluster(engines, source, router, self.clock)]
+            return [Replica(engines[0], source(), self.clock)]
+        return [Cluster(engines, source(), router, self.clock)]
 
     @property
     def warnings(self) -> list[str]:
