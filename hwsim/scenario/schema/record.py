@@ -1,7 +1,6 @@
 """The base of every part of the schema: unknown keys are refused, values do not change after they are read."""
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler
@@ -44,7 +43,14 @@ class Promised:
     """In an annotation: the record that ``build`` makes when the first one is met."""
 
     def __init__(self, build: Callable[[], type[BaseModel]]) -> None:
-        self.record = cache(build)
+        self.build = build
+        self.made: type[BaseModel] | None = None
+
+    def record(self) -> type[BaseModel]:
+        """The record, made once (no ``functools.cache``: scenarios travel to worker processes with their types)."""
+        if self.made is None:
+            self.made = self.build()
+        return self.made
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
         return _when_met(self.record)
