@@ -72,6 +72,7 @@ def job_of(scenario: Scenario) -> Job:
         _places(scenario),
         facts,
         find(draft, dtype=spec.model.dtype) if draft else None,
+        _limits(scenario),
     )
 
 
@@ -90,6 +91,13 @@ def _places(scenario: Scenario) -> dict[str, dict[str, float]]:
         else:
             found[name] = {rule.at: 1.0}
     return found
+
+
+def _limits(scenario: Scenario) -> dict[str, dict[str, float]]:
+    """Bytes that each class of data may take at a place."""
+    place = scenario.spec.serve.place if scenario.spec.serve is not None else None
+    rules = {name: getattr(place, name, None) for name in CLASSES} if place is not None else {}
+    return {name: dict(rule.limit) for name, rule in rules.items() if rule is not None and rule.limit}
 
 
 def run_offline(scenario: Scenario, *, seed: int | None, record: str) -> Result:

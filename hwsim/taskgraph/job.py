@@ -108,7 +108,10 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Job:
-    """``place``: class of data to shares by place; ``facts``: what is known of the data (sparsity, acceptance)."""
+    """``place``: class of data to shares by place; ``facts``: what is known of the data (sparsity, acceptance).
+
+    ``limits``: bytes that a class of data may take at a place.
+    """
 
     model: Model
     system: System
@@ -116,6 +119,7 @@ class Job:
     place: Mapping[str, Mapping[str, float]]
     facts: Mapping[str, Any] = field(default_factory=dict)
     draft: Model | None = None
+    limits: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @cached_property
     def sizes(self) -> Sizes:

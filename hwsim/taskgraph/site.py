@@ -106,14 +106,15 @@ class Site:
         count = device.count if leaf == leaf.rstrip("0123456789") else 1
         return Capacity(f"{place}.compute", peak * count, "FLOP")
 
-    def memory(self, place: str) -> Capacity | None:
-        """The capacity that bytes computed on at a place take (HBM, or the node's DRAM)."""
+    def memories(self, place: str) -> tuple[Capacity, ...]:
+        """The capacities that bytes computed on at a place take: HBM, or DRAM and what the place's cores draw of it."""
         rates = self.fabric.system.capacities(self.dtype)
-        prefix, slash, _ = place.rpartition("/")
-        for name in (f"{place}.hbm", f"{prefix}{slash}dram", f"{prefix}{slash}dram0"):
-            if name in rates:
-                return self.fabric.capacity(name)
-        return None
+        prefix, slash, leaf = place.rpartition("/")
+        if f"{place}.hbm" in rates:
+            return (self.fabric.capacity(f"{place}.hbm"),)
+        number = leaf.lstrip("abcdefghijklmnopqrstuvwxyz")
+        own = [f"{place}.dram", f"{prefix}{slash}dram{number}", f"{prefix}{slash}dram"]
+        return tuple([self.fabric.capacity(name) for name in dict.fromkeys(own) if name in rates])
 
     def room(self, place: str) -> int | None:
         """Bytes that fit at a place, None where nobody says."""
@@ -154,12 +155,13 @@ class Site:
         key = ("compute", name, at, flop, moved, efficiency, memory_efficiency, latency, seconds)
         found = self._works.get(key)
         if found is None:
-            engine, memory = self.engine(at), self.memory(at)
+            engine = self.engine(at)
             parts: dict[Capacity, tuple[float, float]] = {}
             if flop:
                 parts[engine] = (flop, flop / (engine.rate * efficiency))
-            if moved and memory is not None:
-                parts[memory] = (moved, moved / (memory.rate * memory_efficiency))
+            if moved:
+                for memory in self.memories(at):
+                    parts[memory] = (moved, moved / (memory.rate * memory_efficiency))
             found = self._works[key] = self._work(name, "compute", latency, parts, seconds, flop=flop, size=moved)
         return found
 

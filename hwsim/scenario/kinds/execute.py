@@ -82,11 +82,13 @@ class NeuronClusters(Pattern):
     kind: Literal["neuron_clusters"]
     batch: Count = 1
     npu_share: Share | None = None
-    bundle: Literal["none", "gate_up_down"] = "none"
+    bundle: Literal["none", "up_down", "gate_up_down"] = "none"
     cache: Flag = True
     random_rate: Bandwidth | None = None
+    waited_rate: Bandwidth | None = None
     pipeline: Flag = True
-    offloaded: Share = 0.5
+    offloaded: Share | None = None
+    predictor_rank: Count | None = None
     memory_efficiency: Share = 1.0
 
 

@@ -121,8 +121,7 @@ class _Run:
         copy = (stream, self.site.copy(name, CPU, GPU, size))
         if self.pattern.pinned:
             return [copy]
-        memory = self.site.memory(self.pattern.cpu(self.site))
-        demands = {memory: 2 * size} if memory is not None else {}
+        demands = {memory: 2 * size for memory in self.site.memories(self.pattern.cpu(self.site))}
         return [(stream, self.site.taking("staging", "host", size / STAGING, demands)), copy]
 
     def _hidden(self) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
