@@ -172,7 +172,7 @@ class Job:
         if dtype not in law.gemm.compute:
             dtype = "bf16"
         if given is not None:
-            share = law.gemm.kernel(dtype).memory
+            share = min(law.gemm.kernel(dtype).memory, _delivered(device))
             return site.compute(name, at, flop, moved, efficiency=given, memory_efficiency=share)
         columns = max(1, round(parameters / sizes.hidden))
         rows = max(1, round(tokens))
@@ -190,4 +190,12 @@ class Job:
         role = at.rpartition("/")[2].rstrip("0123456789")
         flop = 4.0 * sizes.heads * sizes.head_dim * pairs
         given = self.get(f"{role}_efficiency")
-        return site.compute(name, at, flop, kv_read * traffic, efficiency=given or 1.0)
+        device = site.device(at) if role == "gpu" else None
+        share = _delivered(device) if device is not None else 1.0
+        return site.compute(name, at, flop, kv_read * traffic, efficiency=given or 1.0, memory_efficiency=share)
+
+
+def _delivered(device: Device) -> float:
+    """What the memory of a GPU was measured to deliver, as a share of the data sheet's bandwidth (1: not known)."""
+    measured = device.get("achieved.hbm")
+    return min(1.0, measured / device.hbm_bandwidth) if measured else 1.0

@@ -30,6 +30,7 @@ class ZigZag(Pattern):
     cpu_attention: Flag = False
     cpu_kernel: Literal["converted", "native"] = "converted"
     pinned: Flag = True
+    pinned_cache: Flag = False
     compressed: Flag = False
 
 

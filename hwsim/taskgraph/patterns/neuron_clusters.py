@@ -3,10 +3,10 @@
 Prefill: the NPU computes all neurons densely while a CPU core streams the next layer from flash.  Decode: ``npu_share``
 of the attention heads and of the active rows of the feed-forward network run dense on the NPU, the others on the CPU
 after a low-rank predictor has named the active neurons.  Those that the cache does not hold are read on demand by one
-thread, ``random_rate`` or without a pipeline ``waited_rate`` at most: 4 KB blocks, as many as a neuron's rows touch, or with ``bundle: up_down`` and
-``gate_up_down`` the rows of one neuron side by side in blocks of their own (of two blocks the second only if the gate
-lets the neuron through).  With ``pipeline`` clusters whose neurons are in memory are computed
-while others are read, otherwise all reads come first.  ``cache: false`` keeps a fixed share in memory.
+thread, at ``random_rate`` or without a pipeline ``waited_rate`` at most: 4 KB blocks, as many as a neuron's rows touch,
+or with ``bundle: up_down`` and ``gate_up_down`` the rows of one neuron side by side in blocks of their own (of two
+blocks the second only if the gate lets the neuron through).  With ``pipeline`` clusters whose neurons are in memory are
+computed while others are read, otherwise all reads come first.  ``cache: false`` keeps a fixed share in memory.
 Source: PowerInfer-2, arXiv 2406.06282.  Simplification: hits and active neurons are mean shares; a layer has
 ``CLUSTERS`` clusters on the CPU.
 """

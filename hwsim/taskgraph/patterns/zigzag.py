@@ -3,8 +3,9 @@
 Weights, KV cache and activations lie in shares on GPU, CPU and disk.  In every inner step (half a layer, one GPU batch)
 six streams overlap: weights of the next half layer, cache of the next batch in and of the previous one out, hidden
 states in and out, compute; all meet before the next step.  With ``overlap: false`` they follow one another; with
-``pinned: false`` a core first copies what goes to the GPU into a pinned buffer.  One GPU batch is the row-by-row
-schedule of other systems.  ``compressed`` stores weights and cache in 4 bits and expands them on the GPU.
+``pinned: false`` a core first copies the weights that go to the GPU into a pinned buffer; the cache, too large to be
+pinned, always takes that way unless ``pinned_cache``.  One GPU batch is the row-by-row schedule of other systems.
+``compressed`` stores weights and cache in 4 bits and expands them on the GPU.
 Source: FlexGen, arXiv 2303.06865, section 4 and algorithm 1.  Simplification: embedding and head cost no transfer.
 """
 
@@ -42,6 +43,7 @@ class ZigZag:
         self.overlap = bool(job.get("overlap", True))
         self.cpu_attention = bool(job.get("cpu_attention", False))
         self.pinned = bool(job.get("pinned", True))
+        self.pinned_cache = bool(job.get("pinned_cache", False))
         self.compressed = bool(job.get("compressed", False))
         self.stored = GROUPED if self.compressed else 1.0
         self.traffic = CONVERTED if job.get("cpu_kernel", "converted") == "converted" else 1.0
@@ -113,16 +115,14 @@ class _Run:
         if on_disk:
             found.append(("disk_weight", site.copy("weight from disk", disk, CPU, on_disk)))
         if moved:
-            found += self._to_gpu("load_weight", "weight to GPU", moved)
+            copy = ("load_weight", site.copy("weight to GPU", CPU, GPU, moved))
+            found += [copy] if self.pattern.pinned else [("load_weight", self._staging(moved)), copy]
         return found
 
-    def _to_gpu(self, stream: str, name: str, size: float) -> list[tuple[str, Any]]:
-        """Over PCIe, from pageable memory after a core has staged it."""
-        copy = (stream, self.site.copy(name, CPU, GPU, size))
-        if self.pattern.pinned:
-            return [copy]
-        demands = {memory: 2 * size for memory in self.site.memories(self.pattern.cpu(self.site))}
-        return [(stream, self.site.taking("staging", "host", size / STAGING, demands)), copy]
+    def _staging(self, size: float) -> Any:
+        """A core copies between pageable and pinned memory."""
+        demands = dict.fromkeys(self.site.memories(self.pattern.cpu(self.site)), 2 * size)
+        return self.site.taking("staging", "host", size / STAGING, demands)
 
     def _hidden(self) -> tuple[list[tuple[str, Any]], list[tuple[str, Any]]]:
         """Hidden states of one batch in and out."""
@@ -151,10 +151,15 @@ class _Run:
         delegated = self.pattern.cpu_attention and step.past > 0
         if old and on_disk:
             into.append(("disk_cache", site.copy("cache from disk", disk, CPU, old * on_disk)))
+        pinned = self.pattern.pinned_cache
         if old and on_gpu < 1 and not delegated:
-            into += self._to_gpu("load_cache", "cache to GPU", old * (1 - on_gpu))
+            if not pinned:
+                into.append(("load_cache", self._staging(old * (1 - on_gpu))))
+            into.append(("load_cache", site.copy("cache to GPU", CPU, GPU, old * (1 - on_gpu))))
         if on_gpu < 1:
             out.append(("store_cache", site.copy("cache to CPU", GPU, CPU, new * (1 - on_gpu))))
+            if not pinned:
+                out.append(("store_cache", self._staging(new * (1 - on_gpu))))
         if on_disk:
             out.append(("store_cache", site.copy("cache to disk", CPU, disk, new * on_disk, write=True)))
         share = on_gpu if delegated else 1.0
