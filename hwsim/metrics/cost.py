@@ -43,7 +43,8 @@ def costs(facts: Mapping[str, Any]) -> dict[str, float | None]:
     if parts is None:
         return dict.fromkeys(names)
     total = {key: sum(price[key] for price, _ in parts) * hours for key in KEYS}
-    used = sum(price["median"] * share for price, share in parts) * hours
+    powered = float((facts.get("fleet") or {}).get("powered_share", 1.0))  # replicas that are stopped are not in use
+    used = sum(price["median"] * share for price, share in parts) * hours * powered
     return dict(zip(names, (total["median"], total["low"], total["high"], used), strict=True))
 
 

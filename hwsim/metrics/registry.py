@@ -134,6 +134,12 @@ def _rest() -> Iterator[Metric]:
         ("simulated_seconds",),
         "s",
     )
+    text = "GPU-hours of replicas that were open, starting, running dry or down (with a control plane)"
+    yield Metric("fleet.gpu_hours", "h", text, ("fleet", "gpu_hours"), "number")
+    text = "requests that a failed replica gave back and others went on with"
+    yield Metric("fleet.requests_moved", "requests", text, ("fleet", "requests_moved"), "count")
+    for name in ("started", "stopped", "failed"):
+        yield Metric(f"fleet.{name}", "replicas", f"times that a replica {name}", ("fleet", name), "count")
     yield Metric("steps", "steps", "engine steps executed, over all replicas", ("steps",), "count")
 
 

@@ -71,6 +71,7 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
         **breakdown(facts, requests, steps, seconds),
         **handover(tables),
         **kv_tiers(facts, tables, warnings),
+        **({"fleet": facts["fleet"]} if facts.get("fleet") else {}),
     }
     growth = queue_growth(requests, steps)
     if growth:

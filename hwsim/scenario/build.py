@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from hwsim.kernel.clock import Clock
 from hwsim.kernel.domain import Domain
 from hwsim.kernel.memory import MemoryPool
+from hwsim.scenario.control import controlled, is_controlled
 from hwsim.scenario.handover import disaggregated
 from hwsim.scenario.intake import Intake, Progress
 from hwsim.scenario.machine import Machine, machines
@@ -111,15 +112,20 @@ class Simulation:
         closed, think = intake.workload.closed, intake.workload.think
         if closed is None:
             requests = front.passed(requests)
-        source: Source = OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
+
+        def source() -> Source:
+            return OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
+
         if job.serve.handover is not None:
-            return [disaggregated(self, job, source)]
+            return [disaggregated(self, job, source())]
         router = router_of(job, "router", len(engines), self.seed)
         traffic = traffic_of(self, job, watched=hasattr(router, "lost"))
         if traffic is not None:
             from hwsim.serving.tiered_cluster import TieredCluster
 
             return [TieredCluster(engines, source(), router, self.clock, traffic)]
+        if is_controlled(job):
+            return [controlled(self, job, engines, source(), router)]
         if len(engines) > 1 and closed is None and router.sees == "nothing":
             return [*_apart(engines, requests, router, self.clock)]
         if len(engines) == 1:
@@ -208,7 +214,7 @@ def _front_end(machine: Machine) -> FrontEnd:
 
 def _apart(engines: list[Engine], requests: Iterator[Request], router: Router, clock: Clock) -> list[Replica]:
     """Engines that each know their requests in advance, since the router looks at nothing that they do."""
-    seen, nothing = Seen(), Loads(0)
+    seen, nothing = Seen(), Loads(len(engines))
     hands = dealt(requests, len(engines), lambda request: router.route(seen.turn(request), nothing))
     return [Replica(engine, OpenLoop(hand), clock) for engine, hand in zip(engines, hands, strict=True)]
 

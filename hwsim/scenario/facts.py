@@ -8,14 +8,25 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND
+from hwsim.cost.tally import Tally, Totals
 from hwsim.scenario.static_facts import static_facts
-from hwsim.scenario.tables import Table, gap_table, handover_table, request_table, schedule_table, step_table
+from hwsim.scenario.tables import (
+    Table,
+    fleet_table,
+    gap_table,
+    handover_table,
+    request_table,
+    schedule_table,
+    step_table,
+)
 from hwsim.scenario.tier_tables import tier_tables
+from hwsim.serving.controlled import Controlled
 from hwsim.serving.disaggregation import Disaggregation
+from hwsim.serving.fleet import DOWN, STARTING, STOPPED
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
-    from hwsim.scenario.build import Simulation
+    from hwsim.scenario.build import Pool, Simulation
 
 
 def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str, Table]:
@@ -31,6 +42,9 @@ def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str,
     if flights:
         tables["handovers"] = handover_table(flights)
     tables |= tier_tables(simulation)
+    fleets = [part for part in simulation.parts if isinstance(part, Controlled)]
+    if fleets:
+        tables["fleet"] = fleet_table([(part.engines, part.fleet) for part in fleets])
     if simulation.full:
         tables["schedule"] = schedule_table(simulation.engines, *window)
         tables["spans"] = _spans(tables["steps"], window)
@@ -69,14 +83,60 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
         "scheduled_tokens": sum(engine.scheduled_tokens for engine in engines),
         "preemptions": sum(engine.preemptions for engine in engines),
     }
+    fleet = _fleet(simulation, last)
+    if fleet is not None:
+        facts["fleet"] = fleet
     for pool in simulation.pools:
-        totals = pool.pricer.totals()
+        totals = _totals(simulation, pool)
         busy = {name: time / SUBTICKS_PER_SECOND for name, time in totals["time_by_bound"].items()}
         facts["pools"][pool.name] |= {"busy_seconds_by_bound": busy, "amounts": totals["demands"]}
         for whole, part in (("busy_seconds_by_bound", busy), ("amounts", totals["demands"])):
             for name, value in part.items():
                 facts[whole][name] = facts[whole].get(name, 0.0) + value
     return facts
+
+
+def _totals(simulation: Simulation, pool: Pool) -> Totals:
+    """What the engines of a pool executed, at the pool's prices and at those of replicas that were slow."""
+    engines = {engine.replica for engine in pool.engines}
+    whole, tally = pool.pricer.totals(), Tally()
+    for part in simulation.parts:
+        if isinstance(part, Controlled):
+            for number, slowed in part.slowed:
+                if part.engines[number].replica in engines:
+                    more = slowed.totals()
+                    tally.add(more["time_by_bound"], more["demands"])
+    return tally.totals(whole["time_by_bound"], whole["demands"])
+
+
+def _fleet(simulation: Simulation, end: int) -> dict[str, Any] | None:
+    """What the control plane did: how long replicas and their GPUs were powered, starts, stops, failures, moves."""
+    fleets = [part for part in simulation.parts if isinstance(part, Controlled)]
+    if not fleets:
+        return None
+    gpus = {
+        engine.replica: max(len(places), 1)
+        for pool in simulation.pools
+        for engine, places in zip(pool.engines, pool.machine.places, strict=True)
+    }
+    powered = whole = used = 0.0
+    counts = dict.fromkeys(("started", "stopped", "failed"), 0)
+    for part in fleets:
+        for engine, time in zip(part.engines, part.fleet.powered_until(end), strict=True):
+            powered += time / SUBTICKS_PER_SECOND
+            used += gpus[engine.replica] * time / SUBTICKS_PER_SECOND
+            whole += gpus[engine.replica] * end / SUBTICKS_PER_SECOND
+        for _, _, state in part.fleet.events:
+            for name, meant in (("started", STARTING), ("stopped", STOPPED), ("failed", DOWN)):
+                counts[name] += state == meant
+    return {
+        "replicas": sum(len(part.engines) for part in fleets),
+        "replica_seconds": powered,
+        "gpu_hours": used / 3600,
+        "powered_share": min(used / whole, 1.0) if whole else 1.0,
+        **counts,
+        "requests_moved": sum(part.moved for part in fleets),
+    }
 
 
 def _usable(simulation: Simulation) -> np.ndarray:

@@ -104,6 +104,12 @@ def _problems(job: Job) -> list[Problem]:
         problems += tier_problems(job, pool, fields)
     problems += _role_problems(job)
     serve = job.serve
+    if serve.handover is not None:
+        problems += [
+            Problem(f"not built yet: {key} with a hand-over", where=job.where(job.path(f"serve.{key}")))
+            for key in ("autoscale", "faults", "admission")
+            if getattr(serve, key) is not None
+        ]
     for key in ("router", "decode_router"):
         router = getattr(serve, key)
         if router is not None and router.kind not in ROUTERS:

@@ -13,6 +13,7 @@ from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
+    from hwsim.serving.fleet import Fleet
     from hwsim.serving.journal import Journal
 
 Table = dict[str, Any]
@@ -95,6 +96,21 @@ def handover_table(flights: list[Handovers]) -> Table:
     whole = {name: np.concatenate([table[name] for table in raw]) for name in raw[0]}
     times = {f"{name}_s": whole.pop(name) / TICKS_PER_SECOND for name in Handovers.TIMES}
     return whole | times
+
+
+def fleet_table(fleets: list[tuple[list[Engine], Fleet]]) -> Table:
+    """One row per change of a replica: what it became (starting, open, draining, stopped, down) and when."""
+    rows = [
+        (time >> 10, engines[number].replica, state)
+        for engines, fleet in fleets
+        for time, number, state in fleet.events
+    ]
+    rows.sort(key=lambda row: row[:2])
+    return {
+        "time_s": np.array([row[0] for row in rows], dtype=np.float64) / TICKS_PER_SECOND,
+        "replica": np.array([row[1] for row in rows], dtype=np.int64),
+        "state": [row[2] for row in rows],
+    }
 
 
 def schedule_table(engines: list[Engine], first_s: float, end_s: float) -> Table:

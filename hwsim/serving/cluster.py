@@ -77,8 +77,9 @@ class Cluster:
             engine.advance(FAR)
 
     def _run_until(self, end: int, source: Source) -> None:
-        """Calls, answers and the arrivals that follow from them, in order of time; arrivals before calls."""
+        """Answers, the arrivals that follow from them, and calls, in order of time and at one time in this order."""
         looks = self.router.sees != "nothing"
+        settled = -1
         while True:
             moment, arrival = self._next_moment(), source.next_time()
             time = min(moment, FAR if arrival is None else arrival)
@@ -88,9 +89,26 @@ class Cluster:
                 self._look(time)
             if arrival == time:
                 self._deliver(source.pop(), time)
+            elif settled < time:
+                self._settle(time)
+                settled = time
             else:
                 _, number = heappop(self.heap)
                 self._advance(number, time, inclusive=True)
+
+    def _settle(self, time: int) -> None:
+        """Hear the answers of every engine that may give one at ``time``, before any of their calls decides."""
+        numbers = []
+        while self._next_moment() == time:
+            _, number = heappop(self.heap)
+            self.due[number] = FAR
+            numbers.append(number)
+        for number in numbers:
+            engine = self.engines[number]
+            engine.settle(time)
+            call = engine.boundary()
+            self.calls[number] = FAR if call is None else call
+            self._hear(number, time, inclusive=True)
 
     def _next_moment(self) -> int:
         """The next moment of any engine."""
@@ -117,16 +135,19 @@ class Cluster:
         engine.advance(time, inclusive=inclusive)
         call = engine.boundary()
         self.calls[number] = FAR if call is None else call
-        self._hear(number, time, inclusive)
+        self._hear(number, time, inclusive, int(inclusive))
 
-    def _hear(self, number: int, time: int, inclusive: bool = False) -> None:
-        """Count the answers that are there at ``time``, and note when to look at this engine again."""
+    def _hear(self, number: int, time: int, inclusive: bool = False, late: int = 0) -> None:
+        """Count the answers that are there at ``time``, and note when to look at this engine again.
+
+        ``late``: answers that a call at ``time`` gave come after all calls of that time.
+        """
         notices = self.engines[number].notices
         while notices and notices[0][0] <= time:
             finish, request = notices.popleft()
             self.loads.ended(number, request)
             # a busy host hands an answer out when it looks at it
-            self.source.answered(request, max(finish, time) if inclusive else finish)
+            self.source.answered(request, max(finish, time + late) if inclusive else finish)
         moment = self.calls[number]
         if notices and notices[0][0] - self.before < moment:
             moment = notices[0][0] - self.before

@@ -250,6 +250,14 @@ class Engine:
         if self.step == step and not rows.count:
             self._stall(call)
 
+    def settle(self, time: int) -> None:
+        """Announce who ends by ``time``: every earlier call is executed, one at ``time`` waits for what answers bring."""
+        self.advance(time)
+        rows = self.rows
+        if rows.due and rows.due[0][0] <= rows.beat and self.next_call() == time:
+            self._end_rows()
+            self.held = time
+
     stretch = take_stretch
 
     def _stall(self, call: int) -> None:

@@ -60,15 +60,33 @@ class Loads:
     """Loads of all replicas as columns, as of one time; policies read them and never write.
 
     ``requests`` and ``tokens`` (unfinished requests and their prompt tokens) are what a router can count itself from
-    what it sent and what was answered.  ``waiting``, ``running`` and ``kv_usage`` come from the engines and are filled
-    only for routers that see ``engines``.  ``prefilling`` (prompt tokens of requests that are not yet computed) and
-    ``below`` are filled only for routers that hear of KV: stretches of the prefix of the request at hand in the memory
-    below each replica's GPUs, as (first token, end token, on a drive).
+    what it sent and what was answered.  ``waiting``, ``running``, ``kv_usage``, ``backlog`` (prompt tokens that are
+    still to be computed) and what decodes (``rows``, ``contexts``) come from the engines and are filled only for
+    policies that see ``engines``.  ``open`` numbers the replicas that take requests, in order; the others have failed,
+    are starting, or are about to stop.  ``outlook`` says what work would take (None: nobody asked for it).
+    ``prefilling`` (prompt tokens of requests that are not yet computed) and ``below`` are filled only for routers that
+    hear of KV: stretches of the prefix of the request at hand in the memory below each replica's GPUs, as (first token,
+    end token, on a drive).
     """
 
-    __slots__ = ("below", "kv_usage", "prefilling", "requests", "running", "tokens", "waiting")
+    __slots__ = (
+        "backlog",
+        "below",
+        "contexts",
+        "kv_usage",
+        "open",
+        "outlook",
+        "prefilling",
+        "requests",
+        "rows",
+        "running",
+        "tokens",
+        "waiting",
+    )
 
     def __init__(self, replicas: int) -> None:
+        self.open: list[int] = list(range(replicas))
+        self.outlook: Outlook | None = None
         self.requests: list[int] = [0] * replicas
         self.tokens: list[int] = [0] * replicas
         self.waiting: list[int] = [0] * replicas
@@ -76,6 +94,9 @@ class Loads:
         self.kv_usage: list[float] = [0.0] * replicas
         self.prefilling: list[int] = [0] * replicas
         self.below: list[list[tuple[int, int, bool]]] = [[]] * replicas
+        self.backlog: list[int] = [0] * replicas
+        self.rows: list[int] = [0] * replicas
+        self.contexts: list[int] = [0] * replicas
 
     def sent(self, replica: int, request: Request) -> None:
         """Count a request that was sent to a replica."""
@@ -91,8 +112,16 @@ class Loads:
         """The loads as they are now, to be kept."""
         copy = Loads(0)
         for name in self.__slots__:
-            setattr(copy, name, list(getattr(self, name)))
+            if name not in ("open", "outlook"):
+                setattr(copy, name, list(getattr(self, name)))
+        copy.open, copy.outlook = self.open, self.outlook  # who takes requests is always known
         return copy
+
+    def least(self, column: Sequence[float], last: int = -1) -> int:
+        """The open replica with the least value in ``column``; of equal ones the next after ``last`` in turn."""
+        least = min([column[i] for i in self.open])
+        equal = [i for i in self.open if column[i] == least]
+        return next((i for i in equal if i > last), equal[0])
 
     def look(self, engines: Sequence[Engine]) -> None:
         """Read what only the engines know."""
@@ -101,6 +130,30 @@ class Loads:
             self.running[i] = len(engine.running)
             pool = engine.pool
             self.kv_usage[i] = (pool.usable - pool.free) / pool.usable
+        if self.outlook is not None:
+            for i, engine in enumerate(engines):
+                self.rows[i] = engine.rows.count
+                self.contexts[i] = engine.rows.context()
+                self.backlog[i] = backlog(engine)
+
+
+def backlog(engine: Engine) -> int:
+    """Tokens of prompts that an engine has and has not computed (what its cache may hold is not taken off)."""
+    waiting = sum([request.known for request in engine.admission.requests()])
+    coming = sum([request.known for request in engine.inbox])
+    return waiting + coming + sum([request.known - request.computed for request in engine.partials])
+
+
+class Outlook(Protocol):
+    """What work would take on each replica, in seconds, by the same prices that its engine runs at."""
+
+    def prefill(self, replica: int, tokens: int, loads: Loads) -> float:
+        """Until so many prompt tokens are computed beside the rows that decode there."""
+        ...
+
+    def decode(self, replica: int, loads: Loads, more: int = 1) -> float:
+        """One decode step with ``more`` rows than there are."""
+        ...
 
 
 class HearsKv(Protocol):

@@ -23,6 +23,8 @@ QUESTIONS = {  # question -> (package of its parts, where its choice stands)
     "lengths": ("hwsim.workload.lengths", ("workload", "input_tokens")),
     "router": ("hwsim.serving.policies.router", ("serve", "router")),
     "batching": ("hwsim.serving.policies.batching", ("serve", "batching")),
+    "admission": ("hwsim.serving.policies.admission", ("serve", "admission")),
+    "autoscale": ("hwsim.serving.policies.autoscale", ("serve", "autoscale")),
 }
 # Kinds whose fields depend on each other: which of them go together is said here.
 TOGETHER: dict[str, dict[str, Any]] = {
@@ -67,6 +69,12 @@ def combination(seed: int) -> dict[str, Any]:
     for question in ("router", "batching"):
         if rng.random() < 0.4:
             serve[question] = one_of(question, rng)
+    controls = random.Random(f"{seed}/control")
+    for question in ("admission", "autoscale"):
+        if controls.random() < 0.15:
+            serve[question] = one_of(question, controls)
+    if controls.random() < 0.2:
+        serve["faults"] = faults(serve["replicas"], controls)
     arrivals = one_of("arrivals", rng)
     if arrivals["kind"] == "trace":
         arrivals = {"kind": "poisson", "rate": "20 /s"}
@@ -77,11 +85,29 @@ def combination(seed: int) -> dict[str, Any]:
         "output_tokens": one_of("lengths", rng),
     }
     found: dict[str, Any] = {"name": f"combination-{seed}", "serve": serve, "workload": workload, "seed": seed}
+    found["slo"] = {"ttft": "200 ms", "tpot": "30 ms"}
     if rng.random() < 0.25:
         found["cost"] = {"kind": "constant", "step": rng.choice(["1 ms", "10 ms"]), "host": rng.choice(["0 s", "2 ms"])}
         serve |= {"max_model_len": 400, "tensor_parallel_size": 1}
     else:
         found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
+    return found
+
+
+def faults(replicas: int, rng: random.Random) -> dict[str, Any]:
+    """One replica that stops and comes back or not, and perhaps one that is slow for a while."""
+    stop: dict[str, Any] = {"replica": rng.randrange(replicas), "at": f"{rng.uniform(0, 2):.4f} s"}
+    if rng.random() < 0.7:
+        stop["until"] = f"{rng.uniform(2, 5):.4f} s"
+    found = {"stop": stop}
+    if rng.random() < 0.5:
+        found["slow"] = {
+            "kind": "slow",
+            "replica": rng.randrange(replicas),
+            "at": "100 ms",
+            "until": "3 s",
+            "factor": 1.5,
+        }
     return found
 
 

@@ -15,6 +15,7 @@ from hwsim.part import Parts
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.engine import FAR, Engine, EngineConfig
 from hwsim.serving.journal import Journal
+from hwsim.serving.outlook import EngineOutlook
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Seen
 from hwsim.serving.source import ClosedLoop, OpenLoop
@@ -72,6 +73,9 @@ def parameters(kind: str, rng: random.Random) -> Any:
         device_credit=1.0,
         host_credit=0.75,
         disk_credit=0.25,
+        ttft=100e-12,
+        tpot=20e-12,
+        pack=rng.random() < 0.5,
     )
 
 
@@ -101,7 +105,9 @@ def run(seed: int, kind: str, *, single_step: bool = False) -> tuple[list, list]
     rng, engines, requests = case(seed, single_step=single_step)
     router = Watching(ROUTERS.get(kind)(parameters(kind, rng), len(engines), Stream(seed, "router")))
     clock = Clock()
-    Cluster(engines, OpenLoop(iter(requests)), router, clock).start()
+    cluster = Cluster(engines, OpenLoop(iter(requests)), router, clock)
+    cluster.loads.outlook = EngineOutlook(engines)
+    cluster.start()
     clock.run()
     return times(engines), router.shown
 
@@ -111,6 +117,7 @@ def brute_force(seed: int, kind: str) -> tuple[list, list]:
     rng, engines, requests = case(seed)
     router = Watching(ROUTERS.get(kind)(parameters(kind, rng), len(engines), Stream(seed, "router")))
     loads, seen, held = Loads(len(engines)), Seen(), []
+    loads.outlook = EngineOutlook(engines)
     view, refreshed = loads, -1
     for engine in engines:
         engine.listened = True
@@ -159,7 +166,9 @@ def test_a_closed_loop_keeps_its_clients_busy_in_macro_and_single_steps(kind: st
         clients = rng.randrange(1, 6)
         clock = Clock()
         router = ROUTERS.get(kind)(parameters(kind, rng), len(engines), Stream(seed, "router"))
-        Cluster(engines, ClosedLoop(iter(requests), clients, rng.choice([0, 3])), router, clock).start()
+        cluster = Cluster(engines, ClosedLoop(iter(requests), clients, rng.choice([0, 3])), router, clock)
+        cluster.loads.outlook = EngineOutlook(engines)
+        cluster.start()
         clock.run()
         found = times(engines)
         assert len(found) == count

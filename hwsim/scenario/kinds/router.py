@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from hwsim.scenario.schema.quantity import Count, Number, Seconds, Share
+from hwsim.scenario.schema.quantity import Count, Flag, Number, Seconds, Share
 from hwsim.scenario.schema.record import Kind
 
 
@@ -59,6 +59,16 @@ class PrefixAware(Kind):
     age: Seconds = 0.0
 
 
+class SloAware(Kind):
+    """The replica that is forecast to keep the limits, with most time to spare (``pack``: with least)."""
+
+    kind: Literal["slo_aware"]
+    ttft: Seconds | None = None
+    tpot: Seconds | None = None
+    pack: Flag = False
+    age: Seconds = 0.0
+
+
 class KvAware(Kind):
     """The replica with the least work left after what is cached on its GPU, in its host memory and on its drives."""
 
@@ -71,4 +81,4 @@ class KvAware(Kind):
     age: Seconds = 0.0
 
 
-PART = (RoundRobin, Random, LeastLoaded, PowerOfTwo, SessionSticky, VllmInternal, PrefixAware, KvAware)
+PART = (RoundRobin, Random, LeastLoaded, PowerOfTwo, SessionSticky, VllmInternal, PrefixAware, SloAware, KvAware)

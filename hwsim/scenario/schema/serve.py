@@ -14,7 +14,9 @@ from hwsim.scenario.schema.quantity import (
     Flag,
     FlagOrSizes,
     Name,
+    Positive,
     Quantity,
+    Seconds,
     Share,
     Text,
     Tokens,
@@ -31,6 +33,33 @@ class LocalPrefill(Record):
     """Prompts shorter than ``below`` tokens stay on the decode replica."""
 
     below: Tokens
+
+
+class Fault(Record):
+    """What happens to one replica at a time: it stops (``fail_stop``) or its steps take ``factor`` times as long.
+
+    ``until`` is when it is as before (left out: never); requests of a stopped one go to others ``detect`` later.
+    """
+
+    kind: Literal["fail_stop", "slow"] = "fail_stop"
+    replica: Count0
+    at: Seconds
+    until: Seconds | None = None
+    factor: Positive | None = None
+    detect: Seconds | None = None
+
+    @model_validator(mode="after")
+    def _makes_sense(self) -> Self:
+        problems = []
+        if self.until is not None and self.until <= self.at:
+            problems.append("until is not after at; expected a later time, or none")
+        if (self.kind == "slow") != (self.factor is not None):
+            problems.append("factor goes with kind: slow; expected both or neither")
+        if self.kind == "slow" and self.detect is not None:
+            problems.append("detect goes with kind: fail_stop; a slow replica keeps its requests")
+        if problems:
+            raise PydanticCustomError("value", "{text}", {"text": "; ".join(problems)})
+        return self
 
 
 class Engine(Record):
@@ -88,6 +117,9 @@ class Serve(Engine):
     router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     decode_router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = None
+    admission: Annotated[Kind, Choice("admission", "hwsim.serving.policies.admission"), Short("kind")] | None = None
+    autoscale: Annotated[Kind, Choice("autoscale", "hwsim.serving.policies.autoscale"), Short("kind")] | None = None
+    faults: dict[Name, Fault] | None = None
     pools: dict[Name, Engine] | None = None
 
     def members(self) -> dict[str, Engine]:

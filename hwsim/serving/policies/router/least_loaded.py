@@ -22,6 +22,9 @@ class LeastLoaded:
     def route(self, request: Seen, loads: Loads) -> int:
         """The least loaded replica, the next in turn among equals."""
         column = loads.requests if self.by == "requests" else loads.tokens
+        if len(loads.open) < len(column):
+            self.last = loads.least(column, self.last)
+            return self.last
         least = min(column)
         try:
             self.last = column.index(least, self.last + 1)

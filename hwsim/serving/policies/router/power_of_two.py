@@ -18,18 +18,19 @@ class PowerOfTwo:
     def __init__(self, parameters: Any, replicas: int, stream: Stream) -> None:
         self.by: str = parameters.by
         self.age = ticks(parameters.age)
-        self.replicas = replicas
         self.draws = Draws(stream)
 
     def route(self, request: Seen, loads: Loads) -> int:
         """The less loaded of the two."""
         column = loads.requests if self.by == "requests" else loads.tokens
-        first = int(self.draws.next() * self.replicas)
-        second = int(self.draws.next() * (self.replicas - 1))
-        if self.replicas == 1:
-            return 0
+        choices = loads.open
+        first = int(self.draws.next() * len(choices))
+        second = int(self.draws.next() * (len(choices) - 1))
+        if len(choices) == 1:
+            return choices[0]
         if second >= first:
             second += 1
+        first, second = choices[first], choices[second]
         return second if column[second] < column[first] else first
 
 

@@ -32,20 +32,16 @@ class PrefixAware:
 
     def route(self, request: Seen, loads: Loads) -> int:
         """The chosen replica, which is remembered to have the prompt's prefix."""
-        column, ids = loads.requests, request.prefix_ids
-        least = min(column)
+        column, ids, choices = loads.requests, request.prefix_ids, loads.open
+        held = column if len(choices) == len(column) else [column[i] for i in choices]
         chosen = -1
-        if ids and max(column) - least <= self.imbalance:
+        if ids and max(held) - min(held) <= self.imbalance:
             depths = self.index.depths(ids, self.replicas)
-            deepest = max(depths)
+            deepest = max(depths) if held is column else max([depths[i] for i in choices])
             if deepest * request.prefix_block > self.threshold * request.prompt_tokens:
-                chosen = min([i for i, depth in enumerate(depths) if depth == deepest], key=column.__getitem__)
+                chosen = min([i for i in choices if depths[i] == deepest], key=column.__getitem__)
         if chosen < 0:
-            try:
-                chosen = column.index(least, self.last + 1)
-            except ValueError:
-                chosen = column.index(least)
-            self.last = chosen
+            self.last = chosen = loads.least(column, self.last)
         if ids:
             self.index.add(ids, chosen)
         return chosen

@@ -29,18 +29,17 @@ class Draws:
 
 
 class Random:
-    """A replica drawn at random."""
+    """An open replica drawn at random."""
 
     sees: ClassVar[Sees] = "nothing"
     age = 0
 
     def __init__(self, parameters: Any, replicas: int, stream: Stream) -> None:
-        self.replicas = replicas
         self.draws = Draws(stream)
 
     def route(self, request: Seen, loads: Loads) -> int:
         """The drawn replica."""
-        return int(self.draws.next() * self.replicas)
+        return loads.open[int(self.draws.next() * len(loads.open))]
 
 
 PART = Random

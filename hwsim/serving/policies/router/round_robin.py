@@ -15,12 +15,11 @@ class RoundRobin:
     age = 0
 
     def __init__(self, parameters: Any, replicas: int, stream: Stream) -> None:
-        self.replicas = replicas
         self.turn = -1
 
     def route(self, request: Seen, loads: Loads) -> int:
-        """The next replica in turn."""
-        self.turn = (self.turn + 1) % self.replicas
+        """The next open replica in turn."""
+        self.turn = next((i for i in loads.open if i > self.turn), loads.open[0])
         return self.turn
 
 

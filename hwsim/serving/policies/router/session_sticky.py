@@ -20,7 +20,6 @@ class SessionSticky:
 
     def __init__(self, parameters: Any, replicas: int, stream: Stream) -> None:
         self.blocks: int = parameters.blocks
-        self.replicas = replicas
         self.turn = -1
         self.homes: dict[tuple[int, ...], int] = {}
 
@@ -28,8 +27,8 @@ class SessionSticky:
         """The replica of this session, chosen in turn at its first request."""
         ids = request.prefix_ids
         home = self.homes.get(ids[: self.blocks]) if ids else None
-        if home is None:
-            home = self.turn = (self.turn + 1) % self.replicas
+        if home is None or home not in loads.open:  # a session moves when its replica takes no more requests
+            home = self.turn = next((i for i in loads.open if i > self.turn), loads.open[0])
             if ids:
                 self.homes[ids[: self.blocks]] = home
         return home

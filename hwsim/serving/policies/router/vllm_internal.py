@@ -33,12 +33,7 @@ class VllmInternal:
             self.view = loads
             self.sent = [0] * len(self.scores)
             self.scores = [self._score(loads, i) for i in range(len(self.scores))]
-        least = min(self.scores)
-        try:
-            chosen = self.scores.index(least, self.last + 1)
-        except ValueError:
-            chosen = self.scores.index(least)
-        self.last = chosen
+        self.last = chosen = loads.least(self.scores, self.last)
         self.sent[chosen] += 1
         self.scores[chosen] = self._score(loads, chosen)
         return chosen

@@ -1,0 +1,165 @@
+"""The control plane of a job: what admits, scales and breaks its replicas, made for its engines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from hwsim.cost.price import SUBTICK_BITS
+from hwsim.errors import Problem, ScenarioError
+from hwsim.kernel.activity import Activity
+from hwsim.part import Parts
+from hwsim.scenario.routers import limited
+from hwsim.serving.controlled import Controlled
+from hwsim.serving.faults import Fault
+from hwsim.serving.outlook import EngineOutlook
+from hwsim.serving.scaling import Scaling
+from hwsim.units import ticks
+
+if TYPE_CHECKING:
+    from hwsim.scenario.build import Pool, Simulation
+    from hwsim.scenario.job import Job
+    from hwsim.serving.engine import Engine
+    from hwsim.serving.routing import Router
+    from hwsim.serving.source import Source
+
+GATES = Parts("hwsim.serving.policies.admission")
+SCALERS = Parts("hwsim.serving.policies.autoscale")
+
+
+def is_controlled(job: Job) -> bool:
+    """Whether anything but the router decides about the replicas of a job, or forecasts are wanted."""
+    serve = job.serve
+    forecast = serve.router is not None and serve.router.kind == "slo_aware"
+    return bool(serve.admission or serve.autoscale or serve.faults or forecast)
+
+
+def controlled(simulation: Simulation, job: Job, engines: list[Engine], source: Source, router: Router) -> Controlled:
+    """The engines of a job behind its control plane."""
+    serve = job.serve
+    gate = None
+    if serve.admission is not None:
+        parameters = serve.admission
+        if parameters.kind == "slo":
+            parameters = limited(job, parameters, "serve.admission")
+        gate = GATES.get(parameters.kind)(parameters)
+    return Controlled(
+        engines,
+        source,
+        router,
+        simulation.clock,
+        gate=gate,
+        faults=_faults(job, len(engines)),
+        scaling=_scaling(simulation, job, engines),
+        outlook=EngineOutlook(engines),
+    )
+
+
+def _faults(job: Job, engines: int) -> list[Fault]:
+    found, problems = [], []
+    slow: dict[int, float] = {}
+    for name, fault in sorted((job.serve.faults or {}).items(), key=lambda item: (item[1].at, item[0])):
+        where = job.where(job.path(f"serve.faults.{name}"))
+        if fault.replica >= engines:
+            problems.append(
+                Problem("a fault of a replica that is not there", where, str(fault.replica), f"0..{engines - 1}")
+            )
+        if fault.kind == "slow":
+            if fault.at < slow.get(fault.replica, -1.0):
+                problems.append(
+                    Problem(f"replica {fault.replica} is slow twice at a time", where, expected="one after the other")
+                )
+            slow[fault.replica] = fault.until if fault.until is not None else float("inf")
+        found.append(
+            Fault(
+                name,
+                fault.kind,
+                fault.replica,
+                _subticks(fault.at),
+                _subticks(fault.until) if fault.until is not None else None,
+                fault.factor or 1.0,
+                _subticks(fault.detect or 0.0),
+            )
+        )
+    if problems:
+        raise ScenarioError(problems)
+    return found
+
+
+def _scaling(simulation: Simulation, job: Job, engines: list[Engine]) -> Scaling | None:
+    parameters = job.serve.autoscale
+    if parameters is None:
+        return None
+    if parameters.kind == "slo":
+        parameters = limited(job, parameters, "serve.autoscale")
+    most = parameters.max if parameters.max is not None else len(engines)
+    where = job.where(job.path("serve.autoscale"))
+    if most > len(engines):
+        raise ScenarioError.of(
+            "more replicas than there are",
+            where=where,
+            got=f"max: {most}",
+            expected=f"replicas: {most}, or max <= {len(engines)}",
+        )
+    if parameters.min > most:
+        raise ScenarioError.of("min is above max", where=where, got=str(parameters.min), expected=f"at most {most}")
+    return Scaling(
+        SCALERS.get(parameters.kind)(parameters),
+        parameters.min,
+        most,
+        _subticks(parameters.every),
+        _subticks(parameters.start_up),
+        _subticks(parameters.cool_down),
+        _loader(simulation, job, parameters.weights_from, where) if parameters.weights_from is not None else None,
+    )
+
+
+def _loader(simulation: Simulation, job: Job, place: str, where: str) -> Callable[[int, Callable[[], object]], None]:
+    """Moves the weights of a replica to its GPUs, all ranks side by side, over the capacities of the system."""
+    pools = [pool for pool in simulation.pools if pool.machine.job is job]
+    machine = pools[0].machine
+    if machine.system is None or machine.room is None:
+        raise ScenarioError.of(
+            "weights come from nowhere", where=where, got=f"weights_from: {place}", expected="a system"
+        )
+    fabric = simulation.fabric_of(machine.system)
+
+    def load(number: int, on_done: Callable[[], object]) -> None:
+        pool, gpus = _home(pools, number)
+        assert pool.machine.room is not None
+        left = len(gpus)
+
+        def arrived(_: object) -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                on_done()
+
+        for gpu in gpus:
+            start = place if "/" in place else gpu.rpartition("/")[0] + "/" * ("/" in gpu) + place
+            transfer = fabric.transfer(start, gpu, pool.machine.room.weight_bytes)
+            Activity(
+                simulation.domain,
+                "weights",
+                fixed=transfer.fixed_ticks,
+                phases=(transfer.phase,),
+                owner="weights",
+                on_done=arrived,
+            ).submit()
+
+    for gpu in _home(pools, 0)[1]:  # a place without a way is found now
+        fabric.route(place if "/" in place else gpu.rpartition("/")[0] + "/" * ("/" in gpu) + place, gpu)
+    return load
+
+
+def _home(pools: list[Pool], number: int) -> tuple[Pool, tuple[str, ...]]:
+    """The pool of an engine by its place among those of the job, and its GPUs."""
+    for pool in pools:
+        if number < len(pool.engines):
+            return pool, pool.machine.places[number]
+        number -= len(pool.engines)
+    raise AssertionError("an engine of no pool")
+
+
+def _subticks(seconds: float) -> int:
+    return ticks(seconds) << SUBTICK_BITS

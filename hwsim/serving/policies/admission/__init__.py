@@ -1,0 +1,1 @@
+"""Whether a request is let in: one file per rule, its class as ``PART`` (see ``hwsim.serving.gate.Gate``)."""

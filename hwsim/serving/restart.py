@@ -1,0 +1,63 @@
+"""An engine that fails and starts again: what it held is lost, and its requests are there to be sent elsewhere."""
+
+from __future__ import annotations
+
+from hwsim.serving.admission import Admission
+from hwsim.serving.engine import Engine
+from hwsim.serving.kv.pool import PagePool
+from hwsim.serving.request import Request
+from hwsim.serving.scheduler import scheduler
+
+
+def salvage(engine: Engine) -> list[Request]:
+    """Empty an engine that fails now, and return its unfinished requests in the order in which they would run.
+
+    A request keeps the tokens that were delivered: whoever serves it next computes its prompt and those tokens again,
+    as after a pre-emption, and goes on from there.  The engine has executed every call before the failure.
+    Simplification: the steps in flight still deliver, so a failure takes effect at the end of a step.
+    """
+    rows = engine.rows
+    if rows.due and rows.due[0][0] <= rows.beat:
+        engine._end_rows()  # they have had their last step
+    preempted = engine.preemptions
+    for request in reversed(list(engine.running)):
+        engine.preempt(request)
+        request.preemptions -= 1  # it is moved, not pre-empted
+    engine.preemptions = preempted
+    waiting = engine.admission.waiting
+    moved = [waiting.take() for _ in range(len(waiting))]
+    moved += engine.inbox
+    restart(engine)
+    for request in moved:
+        _forget(request)
+    return moved
+
+
+def restart(engine: Engine) -> None:
+    """The engine is as new: no request, no cached prefix; its counters go on."""
+    config = engine.config
+    engine.pool = PagePool(
+        config.num_gpu_blocks,
+        config.block_size,
+        enable_prefix_caching=config.enable_prefix_caching,
+        unhashed_first=config.unhashed_first,
+    )
+    engine.inbox.clear()
+    engine.leaving.clear()
+    engine.partials.clear()
+    engine.rows.late.clear()
+    engine.admission = Admission(engine)
+    engine.scheduler = scheduler(engine)
+    engine.stalled_until = -1
+    engine.held = None
+
+
+def _forget(request: Request) -> None:
+    """No engine holds anything of ``request``."""
+    request.status = "waiting"
+    request.pages = request.registered = 0
+    request.holds = None
+    request.private = None
+    request.rows = None
+    request.join_beat = -1
+    request.computed = 0
