@@ -120,14 +120,15 @@ def _fleet(simulation: Simulation, end: int) -> dict[str, Any] | None:
         for engine, places in zip(pool.engines, pool.machine.places, strict=True)
     }
     powered = whole = used = 0.0
-    counts = dict.fromkeys(("started", "stopped", "failed"), 0)
+    meanings = {"started": STARTING, "stopped": STOPPED, "failed": DOWN}
+    counts: dict[str, int] = dict.fromkeys(meanings, 0)
     for part in fleets:
         for engine, time in zip(part.engines, part.fleet.powered_until(end), strict=True):
             powered += time / SUBTICKS_PER_SECOND
             used += gpus[engine.replica] * time / SUBTICKS_PER_SECOND
             whole += gpus[engine.replica] * end / SUBTICKS_PER_SECOND
         for _, _, state in part.fleet.events:
-            for name, meant in (("started", STARTING), ("stopped", STOPPED), ("failed", DOWN)):
+            for name, meant in meanings.items():
                 counts[name] += state == meant
     return {
         "replicas": sum(len(part.engines) for part in fleets),

@@ -13,7 +13,7 @@ def router_of(job: Job, key: str, engines: int, seed: int) -> Router:
     """The router under ``serve.KEY`` for so many engines; they take turns if it names none."""
     parameters = getattr(job.serve, key)
     kind = parameters.kind if parameters is not None else "round_robin"
-    if kind == "slo_aware":
+    if parameters is not None and kind == "slo_aware":
         parameters = limited(job, parameters, f"serve.{key}")
     return ROUTERS.get(kind)(parameters, engines, Stream(seed, f"{'' if job.only else job.name}/{key}"))
 

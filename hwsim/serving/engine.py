@@ -251,7 +251,7 @@ class Engine:
             self._stall(call)
 
     def settle(self, time: int) -> None:
-        """Announce who ends by ``time``: every earlier call is executed, one at ``time`` waits for what answers bring."""
+        """Announce who ends by ``time``: earlier calls are executed, one at ``time`` waits for what answers bring."""
         self.advance(time)
         rows = self.rows
         if rows.due and rows.due[0][0] <= rows.beat and self.next_call() == time:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def draw(shown: Shown) -> go.Figure | None:
     return figure
 
 
-def _counts(table: dict, replicas: int) -> dict[str, list[int]]:
+def _counts(table: Mapping[str, Any], replicas: int) -> dict[str, list[int]]:
     """Replicas in each state from the start and after each change."""
     first: dict[int, str] = {}
     for replica, state in zip(table["replica"], table["state"], strict=True):
