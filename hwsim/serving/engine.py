@@ -255,7 +255,7 @@ class Engine:
         self.advance(time)
         rows = self.rows
         if rows.due and rows.due[0][0] <= rows.beat and self.next_call() == time:
-            self._end_rows()
+            end_rows(self)
             self.held = time
 
     stretch = take_stretch

@@ -18,7 +18,7 @@ def salvage(engine: Engine) -> list[Request]:
     """
     rows = engine.rows
     if rows.due and rows.due[0][0] <= rows.beat:
-        engine._end_rows()  # they have had their last step
+        end_rows(engine)  # they have had their last step
     preempted = engine.preemptions
     for request in reversed(list(engine.running)):
         engine.preempt(request)
