@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from hwsim.serving.admission import Admission
+from hwsim.serving.ending import end_rows
 from hwsim.serving.engine import Engine
 from hwsim.serving.kv.pool import PagePool
 from hwsim.serving.request import Request
