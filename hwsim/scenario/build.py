@@ -15,6 +15,7 @@ from hwsim.scenario.intake import Intake, Progress
 from hwsim.scenario.machine import Machine, machines
 from hwsim.scenario.prices import pricer
 from hwsim.scenario.routers import router_of
+from hwsim.scenario.talks import session_loop
 from hwsim.scenario.tiers import traffic_of
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.disaggregation import Disaggregation
@@ -108,29 +109,32 @@ class Simulation:
         """The engines of a job with the source that feeds them, behind its router."""
         engines = [engine for pool in self.pools if pool.machine.job is job for engine in pool.engines]
         front = _front_end(next(pool.machine for pool in self.pools if pool.machine.job is job))
-        requests = intake.requests(self.seed, progress)
-        closed, think = intake.workload.closed, intake.workload.think
-        if closed is None:
-            requests = front.passed(requests)
-
-        def source() -> Source:
-            return OpenLoop(requests) if closed is None else ClosedLoop(requests, closed, think, front)
-
-        if job.serve.handover is not None:
-            return [disaggregated(self, job, source())]
         router = router_of(job, "router", len(engines), self.seed)
         traffic = traffic_of(self, job, watched=hasattr(router, "lost"))
+        source: Source
+        if intake.workload.sessions:
+            source = session_loop(intake, self.seed, progress, front)
+        else:
+            requests, closed = intake.requests(self.seed, progress), intake.workload.closed
+            if closed is None:
+                requests = front.passed(requests)
+                alone = job.serve.handover is None and traffic is None and not is_controlled(job)
+                if len(engines) > 1 and alone and router.sees == "nothing":
+                    return [*_apart(engines, requests, router, self.clock)]
+                source = OpenLoop(requests)
+            else:
+                source = ClosedLoop(requests, closed, intake.workload.think, front)
+        if job.serve.handover is not None:
+            return [disaggregated(self, job, source)]
         if traffic is not None:
             from hwsim.serving.tiered_cluster import TieredCluster
 
-            return [TieredCluster(engines, source(), router, self.clock, traffic)]
+            return [TieredCluster(engines, source, router, self.clock, traffic)]
         if is_controlled(job):
-            return [controlled(self, job, engines, source(), router)]
-        if len(engines) > 1 and closed is None and router.sees == "nothing":
-            return [*_apart(engines, requests, router, self.clock)]
+            return [controlled(self, job, engines, source, router)]
         if len(engines) == 1:
-            return [Replica(engines[0], source(), self.clock)]
-        return [Cluster(engines, source(), router, self.clock)]
+            return [Replica(engines[0], source, self.clock)]
+        return [Cluster(engines, source, router, self.clock)]
 
     @property
     def warnings(self) -> list[str]:

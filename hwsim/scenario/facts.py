@@ -51,15 +51,18 @@ def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str,
     return tables
 
 
-def _belongings(simulation: Simulation) -> dict[str, Callable[[int], str]]:
+def _belongings(simulation: Simulation) -> dict[str, Callable[[int], Any]]:
     """Columns that say where a request belongs, by its index: only those that tell requests apart."""
     intakes = simulation.intakes
     jobs = len(intakes)
-    found: dict[str, Callable[[int], str]] = {}
+    found: dict[str, Callable[[int], Any]] = {}
     if jobs > 1:
         found["job"] = lambda index: intakes[index % jobs].job
     if any(len(intake.names) > 1 for intake in intakes):
         found["stream"] = lambda index: intakes[index % jobs].stream_of(index)
+    if any(intake.workload.sessions for intake in intakes):
+        found["session"] = lambda index: intakes[index % jobs].session_of(index)
+        found["turn"] = lambda index: intakes[index % jobs].turn_of(index)
     return found
 
 

@@ -24,11 +24,20 @@ class Intake:
         self.number = number
         self.jobs = jobs
         self.names = list(self.workload.streams)
+        self.sessions, self.turns = array("i"), array("i")  # of each request, where the workload has sessions
         self.streams = array("i")  # number of the stream of each request, where there are several
 
     def stream_of(self, index: int) -> str:
         """The name of the stream that a request of this job came from."""
         return self.names[self.streams[index // self.jobs]] if self.streams else self.names[0]
+
+    def session_of(self, index: int) -> int:
+        """The number of the session that a request of this job belongs to."""
+        return self.sessions[index // self.jobs] if self.sessions else -1
+
+    def turn_of(self, index: int) -> int:
+        """The turn of its session, from 0."""
+        return self.turns[index // self.jobs] if self.turns else -1
 
     def requests(self, seed: int, progress: Progress | None = None) -> Iterator[Request]:
         """All requests in order of arrival; ``progress`` is told now and then."""

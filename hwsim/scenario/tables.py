@@ -20,7 +20,7 @@ Table = dict[str, Any]
 
 
 def request_table(
-    journal: Journal, unfinished: list[tuple[Any, int]], belongings: Mapping[str, Callable[[int], str]]
+    journal: Journal, unfinished: list[tuple[Any, int]], belongings: Mapping[str, Callable[[int], Any]]
 ) -> Table:
     """One row per request that arrived, in order of arrival: times in seconds (NaN where never reached).
 

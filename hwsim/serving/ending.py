@@ -59,7 +59,10 @@ def free(engine: Engine, request: Request) -> None:
     if request.keeps_kv:
         engine.remote.keep(request)
     else:
-        engine.pool.release(request, request.prompt_tokens + request.output_tokens - 1)
+        computed = request.prompt_tokens + request.output_tokens - 1
+        if request.answer_ids is not None:
+            engine.pool.register_answer(request, computed)
+        engine.pool.release(request, computed)
     engine.admission.blocked = False
 
 

@@ -37,6 +37,10 @@ class FrontEnd:
         """From the ``server`` section of an engine profile."""
         return cls(server["before"], server["each"], server["before_per_token"], server["after"])
 
+    def constants(self) -> tuple[int, int]:
+        """Times before a scheduler sees a request and after it let go of a token, without tokenising or queueing."""
+        return self.before + self.each, self.after
+
     def receive(self, request: Request) -> Request:
         """The request, which has just arrived; requests come in order of time."""
         visible = request.arrival + self.before

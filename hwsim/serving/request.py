@@ -21,6 +21,7 @@ class Request:
 
     __slots__ = (
         "after",
+        "answer_ids",
         "arrival",
         "arrival_alone",
         "cached_tokens",
@@ -87,6 +88,9 @@ class Request:
         self.priority = priority
         self.prefix_ids = prefix_ids
         self.prefix_block = prefix_block
+        self.answer_ids: tuple[int, ...] | None = (
+            None  # names of the prompt's and the answer's blocks, for the next turn
+        )
         self.known = prompt_tokens  # tokens that exist: prompt plus outputs delivered before the last admission
         self.computed = 0  # tokens whose KV is computed (or being computed); decode rows use offset + beat instead
         self.emitted = 0  # outputs delivered when the request last joined the decode rows

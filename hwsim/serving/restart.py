@@ -20,14 +20,16 @@ def salvage(engine: Engine) -> list[Request]:
     rows = engine.rows
     if rows.due and rows.due[0][0] <= rows.beat:
         end_rows(engine)  # they have had their last step
-    preempted = engine.preemptions
-    for request in reversed(list(engine.running)):
+    waiting, preempted = engine.admission.waiting, engine.preemptions
+    queued = [*[waiting.take() for _ in range(len(waiting))], *engine.inbox]
+    queued.sort(key=lambda request: (request.arrival, request.index))
+    moved: list[Request] = []
+    for request in list(engine.running):
         engine.preempt(request)
         request.preemptions -= 1  # it is moved, not pre-empted
+        moved += [waiting.take() for _ in range(len(waiting))]  # none if its last token was in flight
     engine.preemptions = preempted
-    waiting = engine.admission.waiting
-    moved = [waiting.take() for _ in range(len(waiting))]
-    moved += engine.inbox
+    moved += queued
     restart(engine)
     for request in moved:
         _forget(request)

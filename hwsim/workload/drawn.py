@@ -89,7 +89,10 @@ def with_lengths(
         draw = LENGTHS.get(parameters["kind"])
         return draw(parameters, stream, len(times), start, folder)
 
-    chunk = limited(Requests.of(times, lengths("input_tokens", leader), lengths("output_tokens", follower)), spec)
+    answers = lengths("output_tokens", follower)
+    if spec.get("reasoning_tokens") is not None:
+        answers = answers + lengths("reasoning_tokens", Stream(seed, f"{name}/reasoning_tokens"))
+    chunk = limited(Requests.of(times, lengths("input_tokens", leader), answers), spec)
     prefix = spec.get("prefix")
     if prefix:
         _share_prefixes(chunk, prefix, Stream(seed, f"{name}/prefix"), start, name)

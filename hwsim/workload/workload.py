@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from heapq import merge
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from hwsim.workload.clients import clients_of
 from hwsim.workload.drawn import drawn, limited, process_of
 from hwsim.workload.merged import merged
 from hwsim.workload.requests import Requests
+from hwsim.workload.sessions import Session, sessions_of
 from hwsim.workload.trace import Trace, locate
 
 
@@ -35,6 +37,14 @@ class Workload:
             if arrivals.get("kind") == "closed":
                 self.closed = int(parse(arrivals["concurrency"], "count"))
                 self.think = round(float(parse(arrivals.get("think") or "0 s", "s")) * TICKS_PER_SECOND)
+        talks = ["sessions" in spec for spec in self.streams.values()]
+        self.sessions = all(talks)
+        if any(talks) and not self.sessions:
+            raise ScenarioError.of(
+                "sessions wait for answers, other streams do not",
+                where="workload.streams",
+                expected="sessions in every stream, or in none",
+            )
         if self.closed is not None and len(self.streams) > 1:
             raise ScenarioError.of("a closed loop cannot be merged with other streams", where="workload.streams")
 
@@ -62,7 +72,11 @@ class Workload:
     def total(self) -> int | None:
         """The number of requests, or None when a trace or a duration decides."""
         counts = [spec.get("requests") for spec in self.streams.values()]
-        if any(count is None for count in counts) or any(spec.get("trace") for spec in self.streams.values()):
+        if (
+            self.sessions
+            or any(count is None for count in counts)
+            or any(spec.get("trace") for spec in self.streams.values())
+        ):
             return None
         return sum(int(parse(count, "count")) for count in counts)
 
@@ -73,6 +87,14 @@ class Workload:
             yield from streams[0]
             return
         yield from merged([_numbered(number, stream) for number, stream in enumerate(streams)])
+
+    def talks(self, seed: int) -> Iterator[tuple[int, Session]]:
+        """All sessions of all streams in order of arrival, each with the number of its stream."""
+        streams = [
+            [(number, session) for session in sessions_of(name, spec, seed, self.folder)]
+            for number, (name, spec) in enumerate(self.streams.items())
+        ]
+        yield from merge(*streams, key=lambda item: item[1].arrival)
 
     def describe(self) -> dict[str, Any]:
         """What arrives, in words and figures."""

@@ -84,6 +84,9 @@ def combination(seed: int) -> dict[str, Any]:
         "input_tokens": one_of("lengths", rng),
         "output_tokens": one_of("lengths", rng),
     }
+    if arrivals["kind"] in ("poisson", "closed", "gamma") and controls.random() < 0.4:
+        del workload["requests"]
+        workload["sessions"] = sessions(controls)
     found: dict[str, Any] = {"name": f"combination-{seed}", "serve": serve, "workload": workload, "seed": seed}
     found["slo"] = {"ttft": "200 ms", "tpot": "30 ms"}
     if rng.random() < 0.25:
@@ -91,6 +94,19 @@ def combination(seed: int) -> dict[str, Any]:
         serve |= {"max_model_len": 400, "tensor_parallel_size": 1}
     else:
         found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
+    return found
+
+
+def sessions(rng: random.Random) -> dict[str, Any]:
+    """Conversations of a few turns, perhaps with branches and tools, and any kind of context."""
+    found: dict[str, Any] = {"count": rng.choice([2, 5]), "turns": rng.randint(1, 3), "block": rng.choice([8, 16])}
+    found["context"] = drawn(rng.choice(list(kinds("context", "hwsim.workload.context").values())), rng)
+    if rng.random() < 0.5:
+        found["branches"] = rng.randint(1, 3)
+    if rng.random() < 0.5:
+        found["tools"] = {"calls": rng.randint(0, 2) + 1, "tokens": 9, "output_tokens": 3, "time": "50 ms"}
+    if rng.random() < 0.5:
+        found |= {"think": {"mean": "200 ms", "cv": 1}, "system_tokens": rng.randint(1, 40)}
     return found
 
 

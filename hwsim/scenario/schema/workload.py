@@ -78,6 +78,40 @@ class Sparsity(Record):
     window: Share | None = None  # needed by any of the last tokens
 
 
+class Pause(Record):
+    """A time with a mean and, if it varies, the coefficient of variation of a gamma distribution."""
+
+    mean: Seconds
+    cv: Number = 0.0
+
+
+class Tools(Record):
+    """Tools that a model calls within a turn: ``calls`` of them one after the other, each asked for with a short
+    answer (``output_tokens``); it takes ``time`` and gives ``tokens`` of result, which the model reads next.
+    """
+
+    calls: Lengths
+    tokens: Lengths
+    output_tokens: Lengths
+    time: Annotated[Pause, Short("mean")] | None = None
+
+
+class Sessions(Record):
+    """Conversations of several ``turns``: ``think`` after an answer comes the next; ``branches`` are sent side by side
+    and all answered before it.  ``context`` says what of the conversation stands in the next prompt, after the
+    ``system_tokens`` that all sessions share; text is named in blocks of ``block`` tokens.
+    """
+
+    count: Count
+    turns: Lengths | None = None
+    think: Annotated[Pause, Short("mean")] | None = None
+    tools: Tools | None = None
+    branches: Lengths | None = None
+    context: Annotated[Kind, Choice("context", "hwsim.workload.context"), Short("kind")] | None = None
+    system_tokens: Tokens | None = None
+    block: Tokens | None = None
+
+
 class Stream(Record):
     """One stream of requests; a trace gives arrivals and lengths, otherwise both are drawn from their kinds."""
 
@@ -98,6 +132,8 @@ class Stream(Record):
     max_tokens: Tokens | None = None
     priority: Integer | None = None
     prefix: Prefix | None = None
+    sessions: Sessions | None = None
+    reasoning_tokens: Lengths | None = None
     sparsity: Sparsity | None = None
     routing: Annotated[Kind, Choice("routing", "hwsim.workload.routing"), Short("kind")] | None = None
     acceptance: (
@@ -119,6 +155,11 @@ class Stream(Record):
                 problems.append(f"{name} is for a trace, but there is none; expected trace: NAME or FILE")
             if self.arrivals is not None and self.arrivals.kind == "trace":
                 problems.append("arrivals are those of a trace, but there is none; expected trace: NAME or FILE")
+        if self.sessions is not None:
+            both = [name for name in ("trace", "clients", "prefix", "requests", "duration") if getattr(self, name)]
+            problems += [
+                f"{name} stands beside sessions, which say it themselves; expected one of them" for name in both
+            ]
         if self.clients is not None and self.arrivals is not None:
             problems.append("clients have arrivals of their own; expected no arrivals beside them")
         if problems:

@@ -258,6 +258,15 @@ class PagePool:
                 start = end
         request.registered = done
 
+    def register_answer(self, request: Request, tokens: int) -> None:
+        """Enter the full pages of a finished request's answer, too: the next turn of its session begins with them."""
+        if request.private is not None:
+            return  # what survived a pre-emption is known to it alone
+        own = request.prefix_ids, request.prompt_tokens
+        request.prefix_ids, request.prompt_tokens = request.answer_ids, tokens
+        self.register(request, tokens)
+        request.prefix_ids, request.prompt_tokens = own
+
     def _enter(self, request: Request, key: int, low: int, high: int) -> None:
         """Pages ``low <= page < high`` of node ``key`` as ``request`` computes them: its own copy, which may grow."""
         if request.holds is None:
