@@ -72,6 +72,11 @@ class Fabric:
         return f"{spot.prefix}{members[0]}{dot}{word}" if len(members) == 1 else name
 
     @property
+    def names(self) -> frozenset[str]:
+        """The names of all capacities of the system, asked for or not."""
+        return frozenset(self._rates)
+
+    @property
     def capacities(self) -> dict[str, Capacity]:
         """The capacities that were asked for by now."""
         return dict(self._capacities)

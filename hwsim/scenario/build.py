@@ -27,7 +27,7 @@ from hwsim.serving.replica import Replica
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Router, Seen
 from hwsim.serving.schedule_log import ScheduleLog
-from hwsim.serving.source import ClosedLoop, OpenLoop, dealt
+from hwsim.serving.source import ClosedLoop, OpenLoop, Source, dealt
 
 if TYPE_CHECKING:
     from hwsim.hardware.fabric import Fabric
@@ -109,23 +109,15 @@ class Simulation:
         """The engines of a job with the source that feeds them, behind its router."""
         engines = [engine for pool in self.pools if pool.machine.job is job for engine in pool.engines]
         front = _front_end(next(pool.machine for pool in self.pools if pool.machine.job is job))
+        if job.serve.handover is not None:
+            return [disaggregated(self, job, self._source(intake, front, progress))]
         router = router_of(job, "router", len(engines), self.seed)
         traffic = traffic_of(self, job, watched=hasattr(router, "lost"))
-        source: Source
-        if intake.workload.sessions:
-            source = session_loop(intake, self.seed, progress, front)
-        else:
-            requests, closed = intake.requests(self.seed, progress), intake.workload.closed
-            if closed is None:
-                requests = front.passed(requests)
-                alone = job.serve.handover is None and traffic is None and not is_controlled(job)
-                if len(engines) > 1 and alone and router.sees == "nothing":
-                    return [*_apart(engines, requests, router, self.clock)]
-                source = OpenLoop(requests)
-            else:
-                source = ClosedLoop(requests, closed, intake.workload.think, front)
-        if job.serve.handover is not None:
-            return [disaggregated(self, job, source)]
+        is_open = intake.workload.closed is None and not intake.workload.sessions
+        alone = is_open and traffic is None and not is_controlled(job)
+        if alone and len(engines) > 1 and router.sees == "nothing":
+            return [*_apart(engines, front.passed(intake.requests(self.seed, progress)), router, self.clock)]
+        source = self._source(intake, front, progress)
         if traffic is not None:
             from hwsim.serving.tiered_cluster import TieredCluster
 
@@ -135,6 +127,16 @@ class Simulation:
         if len(engines) == 1:
             return [Replica(engines[0], source, self.clock)]
         return [Cluster(engines, source, router, self.clock)]
+
+    def _source(self, intake: Intake, front: FrontEnd, progress: Progress | None) -> Source:
+        """What arrives at the API server of a job: sessions, clients who wait for answers, or requests that do not."""
+        workload = intake.workload
+        if workload.sessions:
+            return session_loop(intake, self.seed, progress, front)
+        requests = intake.requests(self.seed, progress)
+        if workload.closed is None:
+            return OpenLoop(front.passed(requests))
+        return ClosedLoop(requests, workload.closed, workload.think, front)
 
     @property
     def warnings(self) -> list[str]:

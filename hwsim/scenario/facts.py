@@ -20,6 +20,7 @@ from hwsim.scenario.tables import (
     step_table,
 )
 from hwsim.scenario.tier_tables import tier_tables
+from hwsim.scenario.wall_time import timelines
 from hwsim.serving.controlled import Controlled
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.fleet import DOWN, STARTING, STOPPED
@@ -31,10 +32,10 @@ if TYPE_CHECKING:
 
 def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str, Table]:
     """The result tables; spans and the expanded schedule only where they were recorded."""
-    journal = simulation.journal
+    journal, lines = simulation.journal, timelines(simulation)
     tables = {
-        "requests": request_table(journal, simulation.unfinished(), _belongings(simulation)),
-        "steps": step_table(journal),
+        "requests": request_table(journal, simulation.unfinished(), _belongings(simulation), lines),
+        "steps": step_table(journal, lines),
         "gaps": gap_table(journal),
     }
     tables["counters"] = _counters(tables["steps"], simulation)
@@ -69,7 +70,9 @@ def _belongings(simulation: Simulation) -> dict[str, Callable[[int], Any]]:
 def run_facts(simulation: Simulation) -> dict[str, Any]:
     """Figures of the run that no table holds: machine, amounts, memory, limits, warnings."""
     engines = simulation.engines
-    last = max((engine.pipeline.end for engine in engines), default=0)
+    lines = timelines(simulation)
+    ends = [(engine.replica, engine.pipeline.end) for engine in engines]
+    last = max([lines[number].wall(end) if number in lines else end for number, end in ends], default=0)
     facts = {
         **static_facts(simulation),
         "seed": simulation.seed,

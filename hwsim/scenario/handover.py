@@ -10,6 +10,7 @@ import yaml
 
 from hwsim.errors import ScenarioError
 from hwsim.part import Parts
+from hwsim.scenario.coupling import coupled
 from hwsim.scenario.routers import router_of
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.handover import Figures, Mover, Side
@@ -28,8 +29,8 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
     pools = [pool for pool in simulation.pools if pool.machine.job is job]
     prefill = [pool for pool in pools if pool.machine.role == "prefill"]
     decode = [pool for pool in pools if pool.machine.role == "decode"]
-    first = [engine for pool in prefill for engine in pool.engines]
-    second = [engine for pool in decode for engine in pool.engines]
+    mover = _mover(simulation, job, prefill, decode)
+    first, second = coupled(simulation, prefill, mover), coupled(simulation, decode, mover)
     handover, local = job.serve.handover, job.serve.local_prefill
     assert handover is not None
     return Disaggregation(
@@ -41,7 +42,7 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
             router_of(job, "decode_router", len(second), simulation.seed),
         ),
         CONNECTORS.get(handover.kind)(handover),
-        _mover(simulation, job, prefill, decode),
+        mover,
         simulation.clock,
         simulation.journal,
         local_below=local.below if local is not None else 0,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND
+from hwsim.scenario.wall_time import requests_in_wall_time, stretches_in_wall_time
 from hwsim.serving.flight import Handovers
 from hwsim.units import TICKS_PER_SECOND
 
@@ -15,18 +16,25 @@ if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
     from hwsim.serving.fleet import Fleet
     from hwsim.serving.journal import Journal
+    from hwsim.serving.timeline import Timeline
 
 Table = dict[str, Any]
 
 
 def request_table(
-    journal: Journal, unfinished: list[tuple[Any, int]], belongings: Mapping[str, Callable[[int], Any]]
+    journal: Journal,
+    unfinished: list[tuple[Any, int]],
+    belongings: Mapping[str, Callable[[int], Any]],
+    lines: Mapping[int, Timeline],
 ) -> Table:
     """One row per request that arrived, in order of arrival: times in seconds (NaN where never reached).
 
-    ``belongings`` adds a column per name, from the index of each request.
+    ``belongings`` adds a column per name, from the index of each request; ``lines`` are the timelines of engines that
+    were slowed by others.
     """
     done = journal.request_table()
+    if lines:
+        done = requests_in_wall_time(done, lines)
     rest = [(request, replica) for request, replica in [*journal.others, *unfinished]]
     index = np.concatenate([done["index"], np.array([r.index for r, _ in rest], dtype=np.int64)])
     order = np.argsort(index, kind="stable")
@@ -60,9 +68,11 @@ def request_table(
     }
 
 
-def step_table(journal: Journal) -> Table:
+def step_table(journal: Journal, lines: Mapping[int, Timeline]) -> Table:
     """One row per stretch of steps with one batch, in the order in which they were executed."""
     raw = journal.stretch_table()
+    if lines:
+        raw = stretches_in_wall_time(raw, lines)
     bounds = [name for name, _ in sorted(journal.bounds.items(), key=lambda item: item[1])]
     return {
         "replica": raw["replica"],

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
 from hwsim.serving.agenda import Agenda
+from hwsim.serving.coupled import Coupled
 from hwsim.serving.engine import FAR, Engine
 from hwsim.serving.flight import Flight, Handovers
 from hwsim.serving.handover import Connector, Mover
@@ -33,8 +35,8 @@ class Disaggregation:
 
     def __init__(
         self,
-        prefill: Sequence[Engine],
-        decode: Sequence[Engine],
+        prefill: Sequence[Engine | Coupled],
+        decode: Sequence[Engine | Coupled],
         source: Source,
         routers: tuple[Router, Router],
         connector: Connector,
@@ -68,9 +70,11 @@ class Disaggregation:
         self.computing: list[dict[Flight, None]] = [{} for _ in prefill]
         self.handovers = Handovers()
         self.timer = clock.timer(self._wake, late=True)
-        for engine in self.engines:
-            engine.listened = True
-            engine.waits = False
+        for number, engine in enumerate(self.engines):
+            own = engine
+            if isinstance(engine, Coupled):
+                own, engine.on_change = engine.engine, partial(self._replan, number)
+            own.listened, own.waits = True, False
 
     def start(self) -> None:
         """Begin at the first arrival."""
@@ -120,7 +124,9 @@ class Disaggregation:
     def _advance(self, number: int, time: int) -> None:
         """Let an engine execute its calls up to ``time`` (if more than a notice is due), and hear what came of them."""
         engine = self.engines[number]
-        if time >= self.calls[number] and (number >= self.first_decode or self._busy(engine)):
+        if time >= self.calls[number] and (
+            number >= self.first_decode or self._busy(engine) or isinstance(engine, Coupled)
+        ):
             streams = self.connector.streams if number < self.first_decode else None
             if streams == "chunk":
                 self._stream(number)  # what earlier calls have computed is there
@@ -152,13 +158,23 @@ class Disaggregation:
         else:
             eager = self.wants[number] or self.eager
             notices = engine.notices if eager else None
+        if isinstance(engine, Coupled) and not engine.flow.sole:
+            eager, notices = True, engine.notices  # what it asks for changes with what it does
         moment = max(self.calls[number], time) if eager else FAR  # one that lags catches up at once
         if notices and notices[0][0] < moment:
             moment = notices[0][0]
         self.agenda.set(number, moment)
 
+    def _replan(self, number: int) -> None:
+        """The pace of an engine has changed: its next moments are others."""
+        time = self.clock.now << SUBTICK_BITS
+        call = self.engines[number].boundary()
+        self.calls[number] = FAR if call is None else call
+        self._plan(number, time)
+        self._arm()
+
     @staticmethod
-    def _busy(engine: Engine) -> bool:
+    def _busy(engine: Engine | Coupled) -> bool:
         """True while an engine may decide something that others want to know (not while it only has to tidy up)."""
         return bool(engine.rows.count or engine.inbox or engine.admission.waiting or engine.partials)
 
@@ -330,7 +346,13 @@ class Disaggregation:
         del self.flights[flight.request]
         size = flight.tokens * self.mover.bytes_per_token(flight.decode - self.first_decode)
         self.handovers.add(flight, self.numbers[flight.prefill], self.numbers[flight.decode], size)
-        self.engines[flight.decode].kv_arrived(flight.request, time)
+        source, home = self.engines[flight.prefill], self.engines[flight.decode]
+        scheduled = flight.leg.scheduled
+        if scheduled is not None:  # as the clock of the engine that writes the request down shows it
+            if isinstance(source, Coupled):
+                scheduled = source.timeline.wall(scheduled)
+            flight.request.scheduled = home.known_alone(scheduled) if isinstance(home, Coupled) else scheduled
+        home.kv_arrived(flight.request, time)
         self._post(flight.decode, time)
 
     def _release(self, flight: Flight, time: int) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
 if TYPE_CHECKING:
+    from hwsim.serving.coupled import Coupled
     from hwsim.serving.engine import Engine
     from hwsim.serving.request import Request
 
@@ -123,7 +124,7 @@ class Loads:
         equal = [i for i in self.open if column[i] == least]
         return next((i for i in equal if i > last), equal[0])
 
-    def look(self, engines: Sequence[Engine]) -> None:
+    def look(self, engines: Sequence[Engine | Coupled]) -> None:
         """Read what only the engines know."""
         for i, engine in enumerate(engines):
             self.waiting[i] = len(engine.admission.waiting) + len(engine.inbox)
@@ -137,7 +138,7 @@ class Loads:
                 self.backlog[i] = backlog(engine)
 
 
-def backlog(engine: Engine) -> int:
+def backlog(engine: Engine | Coupled) -> int:
     """Tokens of prompts that an engine has and has not computed (what its cache may hold is not taken off)."""
     waiting = sum([request.known for request in engine.admission.requests()])
     coming = sum([request.known for request in engine.inbox])

@@ -16,8 +16,8 @@ class SessionLoop:
     """Conversations that begin as a process says, or ``clients`` at a time (then one begins when another has ended).
 
     ``told(conversation, requests)`` hears of every stage that is sent.  A refused request ends its session: what would
-    have followed never arrives.  Of the API server only the constant times count (``front``): stages do not queue there,
-    and their prompts are tokenised in no time.
+    have followed never arrives.  Of the API server only the constant times count (``front``): stages do not queue
+    there, and their prompts are tokenised in no time.
     """
 
     def __init__(

@@ -158,6 +158,9 @@ def boundary(engine: Engine) -> int | None:
         return call
     if rows.next_due() == rows.beat:
         return call
+    inbox, mail = engine.inbox, engine.mail
+    if (inbox and inbox[0].arrival_alone <= call) or (mail and mail[0][0] <= call):
+        return call  # it sees something new
     regime, steps, host, device, slope, context, price = plan(engine, call, FAR)
     if engine.knots and engine.current != (price, knot_end(context)):
         return call  # what it asks of shared capacities changes there

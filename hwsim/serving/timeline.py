@@ -37,6 +37,12 @@ class Timeline:
         ahead, rate = wall - self.walls[-1], self.rates[-1]
         return self.alones[-1] + (ahead if rate == 1.0 else int(ahead * Fraction(rate)))
 
+    def alone_at(self, wall: int) -> int:
+        """Alone time at any wall time, of whichever piece (rounded down)."""
+        i = max(bisect_right(self.walls, wall) - 1, 0)
+        ahead, rate = wall - self.walls[i], self.rates[i]
+        return self.alones[i] + (ahead if rate == 1.0 else int(ahead * Fraction(rate)))
+
     def turn(self, wall: int, rate: float) -> None:
         """From wall time ``wall`` on, progress at ``rate``."""
         alone = self.alone(wall)

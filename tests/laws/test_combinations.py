@@ -75,6 +75,8 @@ def combination(seed: int) -> dict[str, Any]:
             serve[question] = one_of(question, controls)
     if controls.random() < 0.2:
         serve["faults"] = faults(serve["replicas"], controls)
+    if controls.random() < 0.25 and not {"admission", "autoscale", "faults"} & serve.keys():
+        serve |= roles(serve.pop("replicas"), controls)
     arrivals = one_of("arrivals", rng)
     if arrivals["kind"] == "trace":
         arrivals = {"kind": "poisson", "rate": "20 /s"}
@@ -94,6 +96,23 @@ def combination(seed: int) -> dict[str, Any]:
         serve |= {"max_model_len": 400, "tensor_parallel_size": 1}
     else:
         found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
+    return found
+
+
+def roles(replicas: int, rng: random.Random) -> dict[str, Any]:
+    """Prefill and decode apart, with any kind of hand-over over a link of their own or the machine's."""
+    handover = drawn(rng.choice(list(kinds("handover", "hwsim.serving.policies.handover").values())), rng)
+    if rng.random() < 0.5:
+        handover["bandwidth"] = rng.choice(["1 GB/s", "20 GB/s"])
+    found: dict[str, Any] = {
+        "handover": handover,
+        "pools": {
+            "p": {"role": "prefill", "replicas": replicas},
+            "d": {"role": "decode", "replicas": rng.choice([1, 2])},
+        },
+    }
+    if rng.random() < 0.3:
+        found["local_prefill"] = {"below": rng.choice([8, 30])}
     return found
 
 

@@ -168,6 +168,14 @@ def test_digest_is_that_of_the_logical_content() -> None:
 
 def test_every_metric_reads_a_number_from_a_full_summary() -> None:
     facts, tables, _ = synthetic(200, slo=SLO)
+    facts["fleet"] = {
+        "gpu_hours": 0.5,
+        "powered_share": 0.5,
+        "requests_moved": 3,
+        "started": 1,
+        "stopped": 2,
+        "failed": 0,
+    }
     found = summary(facts, tables)
     for name, metric in registry.items():
         assert metric.unit and metric.definition and metric.better in ("lower", "higher")
