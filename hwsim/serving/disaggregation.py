@@ -71,10 +71,10 @@ class Disaggregation:
         self.handovers = Handovers()
         self.timer = clock.timer(self._wake, late=True)
         for number, engine in enumerate(self.engines):
-            own = engine
-            if isinstance(engine, Coupled):
-                own, engine.on_change = engine.engine, partial(self._replan, number)
+            own = engine.engine if isinstance(engine, Coupled) else engine
             own.listened, own.waits = True, False
+            if isinstance(engine, Coupled):
+                engine.on_change = partial(self._replan, number)
 
     def start(self) -> None:
         """Begin at the first arrival."""
