@@ -28,7 +28,7 @@ UNKNOWN = (2022.2, "")
 WARP_SHARE = {"hopper": 0.62, "blackwell": 0.26, "blackwell ultra": 0.26, "rubin": 0.26}
 GRAPHICS = ("ada", "turing", "blackwell-rtx")  # designs for graphics boards: slower memory, large caches, no NVLink
 GRAPHICS_YEARS = 0.3  # how much further such a design is from one for data centres
-PROGRAMMING_YEARS = 1.0  # and designs that need other kernels
+PROGRAMMING_YEARS = 3.0  # and designs on which kernels of the other cannot even run
 SOFTWARE_YEARS = 0.5  # and rows of another software stack
 
 

@@ -10,6 +10,7 @@ from hwsim.hardware.find import find_device
 MEANT = {
     "h100": "H100-SXM",
     "a100": "A100-SXM-80GB",
+    "a100-pcie": "A100-PCIe-80GB",
     "h200": "H200-SXM",
     "b200": "B200-SXM",
     "b300": "B300-SXM",

@@ -18,6 +18,7 @@ import numpy as np
 from hwsim.errors import Problem, ScenarioError, nearest
 
 NAME = re.compile(r"^(?P<gpu>[a-z0-9+.-]+(?:_[a-z0-9+.-]+)*?)_(?P<op>OPS)_(?P<software>[a-z0-9]+)-(?P<version>[^_]+)$")
+OTHER = re.compile(r"^[a-z0-9+.-]+_\w+_[a-z0-9]+-\d[^_]*\.csv(\.gz)?$")  # <gpu>_<any op>_<software>-<version>
 SHOWN = 5  # rows named in an error
 TEXT = (
     "kernel_source",
@@ -93,6 +94,13 @@ def find(data: Path, ops: Iterable[str]) -> list[Path]:
             expected="files named <gpu>_<op>_<software>-<version>.csv.gz with op one of " + ", ".join(sorted(ops)),
         )
     return found
+
+
+def others(data: Path, found: Iterable[Path]) -> list[Path]:
+    """Files of a folder that are named like tables, but of no operation that is known."""
+    known = set(found)
+    paths = sorted(data.rglob("*.csv*")) if data.is_dir() else []
+    return [path for path in paths if path not in known and OTHER.match(path.name)]
 
 
 def read(path: Path, needed: Iterable[str], ops: Iterable[str]) -> Table:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 
 from hwsim.cost.efficiency import Efficiency
 from hwsim.cost.efficiency import find as efficiency_of
-from hwsim.errors import ScenarioError
+from hwsim.errors import Problem, ScenarioError
 from hwsim.hardware import Device
 from hwsim.study.calibrate import table
 from hwsim.study.calibrate.calibrate import LEAST_FAMILIES
@@ -38,14 +39,47 @@ Progress = Callable[[float, str], None]
 
 
 def run(data: Path | None = None, progress: Progress | None = None) -> list[dict[str, Any]]:
-    """Rows of results, each a law on the rows of one table; ``data`` is a table or a folder of them."""
-    paths = table.find(data if data is not None else _folder(), registry.ALL)
+    """Rows of results, each a law on the rows of one table; ``data`` is a table or a folder of them.
+
+    What is wrong with any of the tables is said of all of them at once; a table of an unknown operation is skipped.
+    """
+    data = data if data is not None else _folder()
+    paths = table.find(data, registry.ALL)
     results: list[dict[str, Any]] = []
+    problems: list[Problem] = []
     for done, path in enumerate(paths):
         if progress is not None:
             progress(done / len(paths), path.name)
-        results += _table(path)
-    return results
+        try:
+            results += _table(path)
+        except ScenarioError as error:
+            problems += [replace(found, where=_place(found.where, path)) for found in error.problems]
+    if problems:
+        raise ScenarioError(problems)
+    return results + [_unread(path) for path in table.others(data, paths)]
+
+
+def _place(where: str, path: Path) -> str:
+    """The place of a problem, the table named in it."""
+    return where if path.name in where else f"{path.name}: {where}" if where else path.name
+
+
+def _unread(path: Path) -> dict[str, Any]:
+    """The row of a table whose operation no law is for."""
+    return {
+        "suite": "kernels",
+        "device": "",
+        "op": path.name,
+        "dtype": "",
+        "software": "",
+        "case": "",
+        "n": 0,
+        "median": None,
+        "p90": None,
+        "bias": None,
+        "split": "skipped",
+        "note": "not one of the operations " + ", ".join(sorted(registry.ALL)),
+    }
 
 
 def _folder() -> Path:
@@ -121,7 +155,7 @@ def cells(results: list[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The results as a table of text, with the target where there is one."""
     found: list[tuple[str, ...]] = [HEAD]
     for row in results:
-        law = f"{row['op']}.{row['dtype']}"
+        law = ".".join(part for part in (row["op"], row["dtype"]) if part)
         note = ", ".join(text for text in (row["split"], row["note"]) if text)
         if row["median"] is None:
             found.append((row["device"], law, row["case"], "0", "", "", "", "", note))
