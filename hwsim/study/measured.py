@@ -36,6 +36,9 @@ IDENTITY = [
     "place",
     "note",
 ]
+# Seconds of the units in which times may be given; they are kept in milliseconds.
+TIMES = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0}
+LATENCIES = ("ttft", "tpot", "itl", "e2e", "first_token_latency", "request_latency")
 NEEDED = ("engine", "model", "gpu", "metric", "value", "unit")
 
 
@@ -109,7 +112,10 @@ def lines(path: Path, needed: Sequence[str]) -> Iterator[tuple[int, dict[str, st
 
 
 def points(path: Path) -> list[Point]:
-    """Every configuration of a result collection, its metrics gathered; bad rows are named, all at once."""
+    """Every configuration of a result collection, its metrics gathered; bad rows are named, all at once.
+
+    Times come in milliseconds whatever their unit in the file.
+    """
     found: dict[tuple[str, ...], Point] = {}
     problems: list[Problem] = []
     for line, row in lines(path, NEEDED):
@@ -121,15 +127,23 @@ def points(path: Path) -> list[Point]:
         except ValueError:
             problems.append(Problem("value is not a finite number", where, repr(row["value"][:40])))
             continue
+        unit = row["unit"]
+        if row["metric"].startswith(LATENCIES):
+            if unit not in TIMES:
+                problems.append(
+                    Problem(f"{row['metric']} has no unit of time", where, unit or "none", ", ".join(TIMES))
+                )
+                continue
+            value, unit = (value if unit == "ms" else value * TIMES[unit] / TIMES["ms"]), "ms"
         key = tuple(row.get(name, "") for name in IDENTITY)
         point = found.get(key)
         if point is None:
             point = found[key] = _point(path, line, row)
         name = row["metric"]
-        if name in point.metrics and point.metrics[name] != (value, row["unit"]):
+        if name in point.metrics and point.metrics[name] != (value, unit):
             key = (*key, str(line))
             point = found[key] = _point(path, line, row)
-        point.metrics[name] = (value, row["unit"])
+        point.metrics[name] = (value, unit)
     if problems:
         more = len(problems) - MOST_PROBLEMS
         rest = [Problem(f"and {more} more rows", str(path))] if more > 0 else []

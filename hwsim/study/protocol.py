@@ -21,6 +21,7 @@ class Protocol:
     ``prompts_per_client`` times the clients (at least ``least_prompts``) requests are sent, all clients starting at
     once; prompt and answer lengths are uniform between ``length_low`` and ``length_high`` times the nominal ones;
     ``statistic`` is what is reported of TTFT and TPOT; ``seconds`` how long an open loop sends.
+    ``arrivals`` is how an open loop spreads requests (poisson, constant).
     ``prompt`` and ``answer`` are the lengths of rows that give none.
     ``kv_cache_dtype`` is the format of the cache of models in 8 bits or less.
     """
@@ -34,6 +35,7 @@ class Protocol:
     seconds: float = 30.0
     prompt: int = 512
     answer: int = 512
+    arrivals: str = "poisson"
     kv_cache_dtype: str | None = None
     others: tuple[tuple[str, Any], ...] = ()
     text: str = ""

@@ -28,6 +28,7 @@ class Validated:
     peers: str = ""
     targets: str = ""
     seconds: float = 0.0
+    every: int = 1  # one case in so many was simulated
     sensitivity: list[tuple[str, list[Row]]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     scores: list[dict[str, Any]] = field(default_factory=list)  # of a suite that scores whole tables itself
@@ -53,6 +54,7 @@ class Validated:
             "suite": self.name,
             "title": self.title,
             "seconds": self.seconds,
+            "every": self.every,
             "metrics": {metric: _errors(rows) for metric, rows in by_metric(self.simulated).items()},
             "groups": {
                 name: {metric: _errors(rows) for metric, rows in by_metric(members).items()}
@@ -110,9 +112,14 @@ def select(names: Sequence[str]) -> list[str]:
 
 
 def validate(
-    names: Sequence[str], data: Path | None = None, progress: Progress | None = None, *, sensitivity: bool = False
+    names: Sequence[str],
+    data: Path | None = None,
+    progress: Progress | None = None,
+    *,
+    sensitivity: bool = False,
+    full: bool = True,
 ) -> list[Validated]:
-    """Run suites one after the other, each in parallel."""
+    """Run suites one after the other, each in parallel; unless ``full``, the large ones on a fixed sample."""
     results: list[Validated] = []
     chosen = select(names)
     for position, name in enumerate(chosen):
@@ -124,7 +131,7 @@ def validate(
                 progress((at + share) / len(chosen), f"{title}: {text}")
 
         run = suite.run if hasattr(suite, "run") else suite
-        found = _called(run, data, tell)
+        found = _called(run, data, tell, full)
         scores = found if hasattr(suite, "cells") else []
         rows = [] if scores else [with_interval(row if isinstance(row, Row) else Row(**row)) for row in found]
         result = Validated(
@@ -133,6 +140,7 @@ def validate(
             rows,
             getattr(suite, "peers", ""),
             getattr(suite, "targets", ""),
+            every=1 if full or data is not None else getattr(suite, "every", 1),
         )
         if sensitivity and hasattr(suite, "sensitivity"):
             result.sensitivity = suite.sensitivity(data)
@@ -144,11 +152,14 @@ def validate(
     return results
 
 
-def _called(run: Callable[..., Any], data: Path | None, tell: Progress) -> Any:
-    """A suite's rows; one that does not report progress takes the data alone."""
+def _called(run: Callable[..., Any], data: Path | None, tell: Progress, full: bool) -> Any:
+    """A suite's rows; a small one knows no sample, the simplest takes the data alone."""
     import inspect
 
-    return run(data, tell) if len(inspect.signature(run).parameters) > 1 else run(data)
+    known = inspect.signature(run).parameters
+    if "full" in known:
+        return run(data, tell, full=full)
+    return run(data, tell) if len(known) > 1 else run(data)
 
 
 def summary_rows(results: Sequence[Validated]) -> list[tuple[str, ...]]:
@@ -211,6 +222,8 @@ def page(results: Sequence[Validated], command: str) -> Page:
             count, text = 0, f"{sum(row['n'] for row in result.scores):,} rows scored in {result.seconds:.0f} s."
         else:
             text = f"{len(result.simulated):,} of {len(result.rows):,} rows simulated in {result.seconds:.0f} s."
+            if result.every > 1:
+                text += f" A fixed sample: one in {result.every} of each model, device and engine; all with --full."
         made.text(
             " ".join(
                 part

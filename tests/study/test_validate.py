@@ -11,6 +11,7 @@ import pytest
 from hwsim.cli import main
 from hwsim.errors import ScenarioError
 from hwsim.study import naming
+from hwsim.study.cases import sample
 from hwsim.study.measured import points
 from hwsim.study.suites.serving import PART as SERVING
 from hwsim.study.suites.serving import gathered
@@ -145,3 +146,32 @@ def test_a_sample_of_the_measured_points(data_dir: Path) -> None:
     kept = [case for case in SERVING.cases() if case.scenario is not None][::60]
     rows = [row for row in run_cases(kept) if row.metric == "tpot" and row.error is not None]
     assert rows and sum(abs(row.error or 0) < 0.3 for row in rows) > 0.7 * len(rows)
+
+
+def test_times_are_kept_in_milliseconds(tmp_path: Path) -> None:
+    text = line("ttft", 0.25).replace(",ms,", ",s,")
+    (point,) = points(file(tmp_path, text, line("tpot", 8000).replace(",ms,", ",us,")))
+    assert point.metrics == {"ttft": (250.0, "ms"), "tpot": (8.0, "ms")}
+    with pytest.raises(ScenarioError, match="no unit of time"):
+        points(file(tmp_path, line("ttft", 3).replace(",ms,", ",furlongs,")))
+
+
+def test_a_time_that_beats_the_peak_is_refused_and_a_file_of_them_is_an_error(tmp_path: Path) -> None:
+    loads = range(1, 9)
+    good = [line("tpot", 8.0, load=load) for load in loads]
+    rows = SERVING.run(file(tmp_path, *good, line("tpot", 0.5, load=9)))
+    refused = [row for row in rows if row.simulated is None]
+    assert [row.measured for row in refused] == [0.5] and "beats the peak" in refused[0].note
+    with pytest.raises(ScenarioError, match=r"8 of 8 times per token beat the peak.*0\.008 ms"):
+        SERVING.run(file(tmp_path, *(line("tpot", 0.008, load=load) for load in loads)))
+
+
+def test_a_sample_has_every_group_and_is_the_same_each_time(tmp_path: Path) -> None:
+    lines = [line("tpot", 8 + i, load=i + 1) for i in range(9)] + [line("tpot", 9, gpu="H200")]
+    cases = list(SERVING.cases(file(tmp_path, *lines, line(gpu="Z9"))))
+    some = sample(cases, 4)
+    assert [case.rows[0].case for case in some] == [case.rows[0].case for case in sample(cases, 4)]
+    devices = [case.rows[0].device for case in some if case.scenario is not None]
+    assert devices.count("H100-SXM") == 3 and devices.count("H200-SXM") == 1
+    assert sum(case.scenario is None for case in some) == 1, "what is skipped is counted whole"
+    assert len(sample(cases, 1)) == len(cases)

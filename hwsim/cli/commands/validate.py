@@ -23,6 +23,9 @@ def validate(
     folder: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="DIR", help="Where validation.md and .html go (reports).")
     ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="All measured points; without it large suites take a fixed sample.")
+    ] = False,
     groups: Annotated[bool, typer.Option("--groups", help="Also a line per model, device and engine.")] = False,
     parts: PartsFolder = None,
 ) -> int:
@@ -39,14 +42,16 @@ def validate(
     if data is not None and len(names or []) != 1:
         raise ScenarioError.of("is for one suite", where="--data", expected="hwsim validate SUITE --data PATH")
     with progress_bar("validate") as bar:
-        results = validated(names or [], data, bar or teller("validate"), sensitivity=data is None)
+        results = validated(names or [], data, bar or teller("validate"), sensitivity=data is None, full=full)
     if json:
         print_json([result.to_json() for result in results])
     else:
         print("\n".join(lines(results, groups=groups)))
     target = folder if folder is not None else Path("reports") if not names and data is None else None
     if target is not None:
-        command = " ".join(["hwsim validate", *(names or []), *(["--data", str(data)] if data else [])])
+        command = " ".join(
+            ["hwsim validate", *(names or []), *(["--data", str(data)] if data else []), *(["--full"] if full else [])]
+        )
         for written in page(results, command).write(target, "validation"):
             print(f"written {written}", file=sys.stderr)
     return 0

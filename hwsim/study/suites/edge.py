@@ -6,20 +6,16 @@ a processor runs the layers from its own DRAM as a task graph.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from hwsim.study import naming
-from hwsim.study.cases import SLACK, Case, rows_of, run_cases, skipped
+from hwsim.study.cases import SLACK, Case, rows_of, skipped
 from hwsim.study.host import Host, host
-from hwsim.study.measured import Point, points, whole
+from hwsim.study.measured import Point, whole
 from hwsim.study.protocol import Protocol, protocol
-from hwsim.study.rows import Row
-from hwsim.study.suites.saturated import files
+from hwsim.study.suite import Suite
 
 NAME = "edge"
-FILES = ("llama_cpp.csv",)
 METRICS = ("prefill_speed", "decode_speed")
 SAMPLED = 33  # tokens decoded for the mean gap between them
 ENGINE = "llama.cpp-1"
@@ -27,23 +23,23 @@ FEWEST = 8  # threads that keep a desktop's two memory channels busy (own knowle
 USUAL = ("mxfp4", "q4_k_m")  # what Ollama loads of gpt-oss and of other models when no format is named
 
 
-class Edge:
+class Edge(Suite):
     """llama.cpp with one sequence: nothing queues, so what is compared are steps and the host time between them."""
 
     title = "single sequence on consumer devices: GPUs, Apple chips, boards and CPUs"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        return run_cases(self.cases(data), progress)
+    files = ("llama_cpp.csv",)
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every point as a case."""
-        for path in files(data, FILES):
-            for point in points(path):
-                yield case_of(point)
+    def client(self, point: Point) -> Protocol:
+        """llama-bench, or Ollama timed alike."""
+        return protocol("llama-bench")
+
+    def cases_of(self, point: Point, load: Protocol) -> list[Case]:
+        """One case."""
+        return [case_of(point, load)]
 
 
-def case_of(point: Point) -> Case:
+def case_of(point: Point, load: Protocol) -> Case:
     """A point as one request to one machine, or the reason why it is none."""
     rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
     others = rows_of(NAME, point, [name for name in point.metrics if name not in METRICS])
@@ -59,7 +55,6 @@ def case_of(point: Point) -> Case:
         dtype = naming.dtype(point.precision, hf_id) or USUAL["gpt-oss" not in hf_id]
     except naming.Unknown as unknown:
         return skipped(rows + others, f"not built: {unknown}")
-    load = protocol("llama-bench")
     prompt, context = _lengths(point, load)
     texts = ["number format assumed"] if not point.precision else []
     texts += ["the GPU's host is not modelled"] if "(" in point.gpu and not machine.cpu else []

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 from hwsim.study import naming
-from hwsim.study.cases import Case, rows_of, run_cases, scenario_of, skipped
-from hwsim.study.measured import Point, number, points, whole
-from hwsim.study.protocol import protocol
-from hwsim.study.rows import Row
-from hwsim.study.suites.saturated import files
+from hwsim.study.cases import Case, rows_of, scenario_of, skipped
+from hwsim.study.measured import Point, number, whole
+from hwsim.study.protocol import Protocol, protocol
+from hwsim.study.suite import Suite
 
 NAME = "energy"
-FILES = ("ml_energy.csv",)
 METRICS = {
     "output_throughput": "throughput.output",
     "itl_p50": "itl.p50",
@@ -26,25 +21,24 @@ ENGINE = "vLLM 0.11"  # of the leaderboard's third version (end of 2025); the ro
 WAITING = 2  # clients for every sequence that may run, so that the batch stays full
 
 
-class Energy:
+class Energy(Suite):
     """ML.ENERGY rows: vLLM with ``max_num_seqs`` sequences and more waiting."""
 
     title = "steady serving and energy"
     targets = "throughput 12 % median"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        return run_cases(self.cases(data), progress)
+    files = ("ml_energy.csv",)
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every point as a case."""
-        for path in files(data, FILES):
-            for point in points(path):
-                if point.load_kind == "max_num_seqs":
-                    yield case_of(point)
+    def client(self, point: Point) -> Protocol | None:
+        """More clients than may run."""
+        return protocol("ml-energy") if point.load_kind == "max_num_seqs" else None
+
+    def cases_of(self, point: Point, load: Protocol) -> list[Case]:
+        """One case."""
+        return [case_of(point, load)]
 
 
-def case_of(point: Point) -> Case:
+def case_of(point: Point, load: Protocol) -> Case:
     """One batch limit of one model and task."""
     rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
     for row in rows:
@@ -53,7 +47,6 @@ def case_of(point: Point) -> Case:
     if not osl or not seqs:
         return skipped(rows, "load or lengths not given")
     prompt = PROMPTS.get(point.isl.removeprefix("task ").strip(), USUAL_PROMPT)
-    load = protocol("ml-energy")
     serve: dict[str, object] = {"max_num_seqs": seqs}
     try:
         scenario, assumed = scenario_of(

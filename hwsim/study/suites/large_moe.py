@@ -7,18 +7,16 @@ parallel, experts lie over all GPUs, nodes are joined by their own NICs.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 from hwsim.study import naming
-from hwsim.study.cases import Case, rows_of, run_cases, scenario_of, skipped
-from hwsim.study.measured import Point, points, whole
-from hwsim.study.protocol import protocol
+from hwsim.study.cases import Case, rows_of, scenario_of, skipped
+from hwsim.study.measured import Point, whole
+from hwsim.study.protocol import Protocol, protocol
 from hwsim.study.rows import Row
-from hwsim.study.suites.saturated import files
+from hwsim.study.suite import Suite
 
 NAME = "large_moe"
-FILES = ("large_scale_moe.csv",)
 CLOSED = {
     "output_throughput_per_gpu": "throughput.output / system.gpus",
     "total_token_throughput_per_gpu": "throughput.total / system.gpus",
@@ -35,34 +33,29 @@ ENGINE = "sglang 0.5"  # lends memory and graphs to in-house engines, whose step
 CROWD = 20_000  # tokens of a sequence at most: room for the caches of a production batch
 
 
-class LargeMoe:
+class LargeMoe(Suite):
     """Expert-parallel serving of models that no node holds alone, and of one node."""
 
     title = "large mixtures of experts with expert parallelism"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        return run_cases(self.cases(data), progress)
+    files = ("large_scale_moe.csv",)
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every point as one case or several."""
-        for path in files(data, FILES):
-            for point in points(path):
-                yield from cases_of(point)
+    def client(self, point: Point) -> Protocol:
+        """Closed loops like those of the serving points; steps have no client."""
+        return protocol("inferencex")
 
-
-def cases_of(point: Point) -> Iterator[Case]:
-    """What of a point is a closed loop, what a step, and what neither, with the reason."""
-    if point.load_kind in ("concurrency", "batch") and whole(point.load):
-        names = [name for name in CLOSED if name in point.metrics]
-        yield _closed(point, rows_of(NAME, point, names))
-    else:
-        names = [name for name in STEPS if name in point.metrics]
-        if names:
-            yield _step(point, rows_of(NAME, point, names))
-    others = [name for name in point.metrics if name not in names]
-    if others:
-        yield skipped(rows_of(NAME, point, others), _reason(point))
+    def cases_of(self, point: Point, load: Protocol) -> Iterator[Case]:
+        """What of a point is a closed loop, what a step, and what neither, with the reason."""
+        if point.load_kind in ("concurrency", "batch") and whole(point.load):
+            names = [name for name in CLOSED if name in point.metrics]
+            yield _closed(point, load, rows_of(NAME, point, names))
+        else:
+            names = [name for name in STEPS if name in point.metrics]
+            if names:
+                yield _step(point, rows_of(NAME, point, names))
+        others = [name for name in point.metrics if name not in names]
+        if others:
+            yield skipped(rows_of(NAME, point, others), _reason(point))
 
 
 def _reason(point: Point) -> str:
@@ -74,14 +67,14 @@ def _reason(point: Point) -> str:
     return "load not given"
 
 
-def _closed(point: Point, rows: list[Row]) -> Case:
+def _closed(point: Point, load: Protocol, rows: list[Row]) -> Case:
     """Clients that send again when they are answered."""
     isl, osl, clients = whole(point.isl), whole(point.osl), whole(point.load)
     if not isl or not osl:
         return skipped(rows, "lengths not given")
     nodes = max(1, -(-point.gpus // NODE))
     try:
-        scenario, assumed = scenario_of(point, protocol("inferencex"), isl=isl, osl=osl, clients=clients, nodes=nodes)
+        scenario, assumed = scenario_of(point, load, isl=isl, osl=osl, clients=clients, nodes=nodes)
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
     for row in rows:

@@ -7,21 +7,17 @@ without overlap (DeepSpeed, Accelerate), computing where weights lie (KTransform
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from hwsim.study import naming
-from hwsim.study.cases import Case, rows_of, run_cases, skipped
+from hwsim.study.cases import Case, rows_of, skipped
 from hwsim.study.host import offloading
-from hwsim.study.measured import Point, points, whole
-from hwsim.study.protocol import protocol
-from hwsim.study.rows import Row
-from hwsim.study.suites.saturated import files
+from hwsim.study.measured import Point, whole
+from hwsim.study.protocol import Protocol, protocol
+from hwsim.study.suite import Suite
 
 NAME = "offload"
-FILES = ("offload.csv",)
 SAMPLED = 33  # tokens decoded for a mean gap between them
 GPU_BATCH = 64  # sequences of a block's GPU batch at most: not given, assumed
 GPU_WEIGHTS = 0.75  # of a GPU's memory for weights, the rest for cache and buffers: assumed
@@ -49,29 +45,28 @@ class Policy:
     model: dict[str, Any] | None = None
 
 
-class Offload:
+class Offload(Suite):
     """Offline batches and single sequences with weights outside GPU memory."""
 
     title = "offloaded inference: weights, experts or layers outside GPU memory"
     targets = "70 % of rows with given inputs within 15 %, 90 % within 30 %"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        return run_cases(self.cases(data), progress)
+    files = ("offload.csv",)
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every point as a case for each of its figures."""
-        for path in files(data, FILES):
-            for point in points(path):
-                yield case_of(point)
+    def client(self, point: Point) -> Protocol:
+        """One batch, all at once."""
+        return protocol("static-batch")
+
+    def cases_of(self, point: Point, load: Protocol) -> list[Case]:
+        """One case."""
+        return [case_of(point, load)]
 
 
-def case_of(point: Point) -> Case:
+def case_of(point: Point, load: Protocol) -> Case:
     """A point as a static batch under a pattern, or the reason why it is none."""
     rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
     for row in rows:
         row.rank = f"{row.rank}|{point.engine}|{point.mode}"
-    load = protocol("static-batch")
     try:
         machine = offloading(point.gpu)
         hf_id = naming.model(point.model)

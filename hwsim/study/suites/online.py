@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from hwsim.study import naming
 from hwsim.study.cases import Case, rows_of, run_cases, scenario_of, skipped
-from hwsim.study.measured import Point, number, points, whole
-from hwsim.study.protocol import protocol
+from hwsim.study.measured import Point, number, whole
+from hwsim.study.protocol import Protocol, protocol
 from hwsim.study.rows import Row
-from hwsim.study.suites.saturated import files
+from hwsim.study.suite import Progress, Suite
 
 NAME = "online"
-FILES = ("tensorrt_llm_online.csv", "vllm_experiments.csv")
 METRICS = {
     "ttft_mean": "ttft.mean",
     "ttft_p50": "ttft.p50",
@@ -34,24 +33,28 @@ AT_ONCE = 1e6  # requests per second that stand for all at once
 PREFIX = {"share": 0.64, "tokens": 128, "groups": 10}  # of the KubeCon runs: a system prompt of 128 tokens, 10 groups
 
 
-class Online:
+class Online(Suite):
     """Every rate of a sweep is a case; a sweep adds one row ``knee``: the last rate that was kept up with."""
 
     title = "open-loop rate sweeps"
     targets = "the knee in the right rate step"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        cases = list(self.cases(data))
-        rows = run_cases(cases, progress)
-        return rows + list(_knees(cases))
+    files = ("tensorrt_llm_online.csv", "vllm_experiments.csv")
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every rate of every sweep."""
-        for path in files(data, FILES):
-            for point in points(path):
-                if point.load_kind == "rate_rps":
-                    yield case_of(point)
+    def client(self, point: Point) -> Protocol | None:
+        """The open loop of a sweep."""
+        if point.load_kind != "rate_rps":
+            return None
+        return protocol("tensorrt-llm-online" if "500 requests" in point.mode else "inference-perf")
+
+    def cases_of(self, point: Point, load: Protocol) -> list[Case]:
+        """One case."""
+        return [case_of(point, load)]
+
+    def run(self, data: Path | None = None, progress: Progress | None = None, *, full: bool = True) -> list[Row]:
+        """Every rate of every sweep, and a row for the knee of each."""
+        cases = list(self.cases(data))
+        return run_cases(cases, progress) + list(_knees(cases))
 
     def remarks(self, rows: list[Row]) -> list[str]:
         """In how many sweeps the knee is in the measured step, and in how many next to it."""
@@ -62,7 +65,7 @@ class Online:
         return [f"{text}at most one step off in {near}"] if knees else []
 
 
-def case_of(point: Point) -> Case:
+def case_of(point: Point, load: Protocol) -> Case:
     """One rate as a scenario."""
     rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
     for row in rows:
@@ -73,7 +76,6 @@ def case_of(point: Point) -> Case:
     reason = _not_modelled(point)
     if reason:
         return skipped(rows, reason)
-    load = protocol("tensorrt-llm-online" if "500 requests" in point.mode else "inference-perf")
     rate = number(point.load) if point.load != "INF" else AT_ONCE
     if not rate:
         return skipped(rows, "rate not given")
@@ -83,7 +85,7 @@ def case_of(point: Point) -> Case:
         scenario, assumed = scenario_of(point, load, isl=isl, osl=osl, clients=1, requests=count, serve=_serve(point))
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
-    scenario["workload"]["arrivals"] = {"kind": "poisson", "rate": f"{rate:g} /s"}
+    scenario["workload"]["arrivals"] = {"kind": load.arrivals, "rate": f"{rate:g} /s"}
     scenario["serve"]["max_model_len"] = 4096
     if "system prompt" in point.note and scenario["serve"].get("enable_prefix_caching"):
         scenario["workload"]["prefix"] = {**PREFIX, "share": 1.0}

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
-
 from hwsim.study import naming
-from hwsim.study.cases import Case, rows_of, run_cases, scenario_of, skipped
-from hwsim.study.measured import Point, data_folder, points, whole
-from hwsim.study.protocol import protocol
+from hwsim.study.cases import Case, rows_of, scenario_of, skipped
+from hwsim.study.measured import Point, whole
+from hwsim.study.protocol import Protocol, protocol
 from hwsim.study.rows import Row
+from hwsim.study.suite import Suite
 
 NAME = "saturated"
-FILES = ("tensorrt_llm.csv", "argonne_llm_inference_bench.csv", "mlperf.csv")
 METRICS = {
     "output_throughput": "throughput.output",
     "output_throughput_per_gpu": "throughput.output_per_gpu",
@@ -40,41 +37,36 @@ MLPERF = {
     "mixtral-8x7b": (600, 145),
     "llama-3-1-405b": (9500, 685),
 }
+MLPERF_QUEUE = 3000  # requests of one replica: replicas share nothing but the queue
+NODE = 8
 UNDATED = {"vLLM": "vLLM 0.4"}  # engines of the Argonne study (2024) without a version
 
 
-class Saturated:
+class Saturated(Suite):
     """Offline throughput; TTFT of one static batch where it was measured."""
 
     title = "saturated throughput, all requests queued or one static batch"
     targets = "throughput 12 % median"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        return run_cases(self.cases(data), progress)
+    files = ("tensorrt_llm.csv", "argonne_llm_inference_bench.csv", "mlperf.csv")
+    every = 4
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every point as a case."""
-        for path in files(data, FILES):
-            for point in points(path):
-                yield case_of(point)
+    def client(self, point: Point) -> Protocol:
+        """Everything queued, or one batch."""
+        return protocol("queued" if point.load_kind in ("saturated", "scenario") else "static-batch")
 
-
-def files(data: Path | None, wanted: tuple[str, ...]) -> list[Path]:
-    """The files of a suite: given, in a given folder, or in the collection."""
-    if data is not None and data.is_file():
-        return [data]
-    folder = data if data is not None else data_folder() / "measured"
-    return [folder / name for name in wanted if (folder / name).is_file()]
+    def cases_of(self, point: Point, load: Protocol) -> list[Case]:
+        """One case."""
+        return [case_of(point, load)]
 
 
-def case_of(point: Point) -> Case:
+def case_of(point: Point, load: Protocol) -> Case:
     """A point as a scenario, or the reason why it is none."""
     rows = rows_of(NAME, point, [name for name in METRICS if name in point.metrics])
     if not rows:
         return Case([], [])
     if point.load_kind == "scenario":
-        return _mlperf(point, rows)
+        return _mlperf(point, load, rows)
     isl, osl = whole(point.isl), whole(point.osl)
     if not isl or not osl:
         return skipped(rows, "lengths not given")
@@ -82,8 +74,8 @@ def case_of(point: Point) -> Case:
     count = whole(point.load) if not queued else REQUESTS.get((isl, osl), USUAL_REQUESTS)
     if not count:
         return skipped(rows, "load not given")
-    load = protocol("queued" if queued else "static-batch")
     engine = UNDATED.get(point.engine, point.engine)
+    _spread(point)
     try:
         scenario, assumed = scenario_of(point, load, isl=isl, osl=osl, clients=count, engine=engine)
     except naming.Unknown as unknown:
@@ -93,8 +85,21 @@ def case_of(point: Point) -> Case:
     return Case(rows, [METRICS[row.metric] for row in rows], scenario)
 
 
-def _mlperf(point: Point, rows: list[Row]) -> Case:
-    """An Offline run: as many replicas as fit, each on the fewest GPUs that hold the model; both are assumed."""
+def _spread(point: Point) -> None:
+    """Several GPUs without a layout: one tensor-parallel group; llama.cpp has the layers one after another."""
+    if point.tp or point.pp or point.ep or point.dp or point.gpus < 2:
+        return
+    if "llama.cpp" in point.engine.casefold():
+        point.pp = point.gpus
+    else:
+        point.tp = point.gpus
+
+
+def _mlperf(point: Point, load: Protocol, rows: list[Row]) -> Case:
+    """An Offline run: as many replicas as fit, each on the fewest GPUs that hold the model; both are assumed.
+
+    One of them is simulated: with everything queued they do not meet.
+    """
     rows = [row for row in rows if row.metric == "output_throughput"]
     if point.load != "Offline" or not rows or point.metrics["output_throughput"][1] != "tokens/s":
         return Case([], [])
@@ -106,19 +111,13 @@ def _mlperf(point: Point, rows: list[Row]) -> Case:
     point.precision = point.precision if point.precision != "see submission" else _mlperf_precision(point.gpu)
     replicas = max(point.gpus // point.tp, 1)
     try:
-        scenario, assumed = scenario_of(
-            point, protocol("queued"), isl=lengths[0], osl=lengths[1], clients=1500 * replicas
-        )
-        scenario["serve"]["replicas"] = replicas
-        scenario["system"] = {
-            "node": naming.node(naming.gpu(point.gpu), min(point.gpus, 8)),
-            "nodes": max(point.gpus // 8, 1),
-        }
+        scenario, assumed = scenario_of(point, load, isl=lengths[0], osl=lengths[1], clients=MLPERF_QUEUE)
+        scenario["system"] = {"node": naming.node(naming.gpu(point.gpu), min(point.gpus, NODE))}
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
     for row in rows:
         row.metric, row.note = "mlperf_output_throughput", f"layout, precision and input lengths assumed; {assumed}"
-    return Case(rows, ["throughput.output"] * len(rows), scenario)
+    return Case(rows, [f"{replicas} * throughput.output"] * len(rows), scenario)
 
 
 def _mlperf_precision(gpu: str) -> str:

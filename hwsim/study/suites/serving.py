@@ -2,55 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 from hwsim.study import naming
-from hwsim.study.cases import Case, rows_of, run_cases, scenario_of, skipped
+from hwsim.study.cases import Case, rows_of, scenario_of, skipped
 from hwsim.study.measured import Point, columns, data_folder, lines, number, points, whole
 from hwsim.study.protocol import Protocol, protocol
-from hwsim.study.rows import Row
+from hwsim.study.suite import Suite
 
 NAME = "serving"
-FILES = ("measured/silicon_serving_points.csv", "gpu_kernels/e2e_serving_public.csv.gz")
 EXPORT = ("backend", "model_path", "system", "isl", "osl", "concurrency", "silicon_ttft_ms", "silicon_tpot_ms")
 
 
-class Serving:
+class Serving(Suite):
     """Aggregated rows, one row per configuration and metric; the two files overlap, an id counts once."""
 
     title = "closed-loop serving points"
     peers = "median/p90 of the best analytic peer on the same rows: TPOT 17/57 %, TTFT 54/92 %"
     targets = "TPOT 10/30 %, TTFT 20/50 %"
 
-    def run(self, data: Path | None = None, progress: Callable[[float, str], None] | None = None) -> list[Row]:
-        """Rows of a file, a folder of files, or the collection."""
-        return run_cases(self.cases(data), progress)
+    files = ("measured/silicon_serving_points.csv", "gpu_kernels/e2e_serving_public.csv.gz")
 
-    def cases(self, data: Path | None = None) -> Iterator[Case]:
-        """Every point as a case."""
-        for point in gathered(data):
-            yield case_of(point)
+    def points(self, data: Path | None = None) -> Iterator[Point]:
+        """Aggregated points, without repetition."""
+        return iter(gathered(data))
 
-    def sensitivity(self, data: Path | None = None) -> list[tuple[str, list[Row]]]:
-        """A committed sample of the points (every 40th that can be run) under each alternative client protocol."""
-        kept = [point for point in gathered(data) if case_of(point).scenario is not None][::40]
-        base = [("as committed", case) for case in map(case_of, kept)]
-        other = [
-            (f"{client(point).name}: {title}", case_of(point, changed))
-            for point in kept
-            for title, changed in client(point).alternatives()
-        ]
-        run_cases([case for _, case in base + other])
-        titles = dict.fromkeys(title for title, _ in base + other)
-        return [(title, [row for name, case in base + other if name == title for row in case.rows]) for title in titles]
+    def client(self, point: Point) -> Protocol:
+        """Dated rows are InferenceX runs, the others laboratory runs."""
+        return protocol("inferencex" if "measured 20" in point.note else "lab")
+
+    def cases_of(self, point: Point, load: Protocol) -> list[Case]:
+        """One case."""
+        return [case_of(point, load)]
 
 
 def gathered(data: Path | None) -> list[Point]:
     """Aggregated points of both formats, without repetition."""
     if data is None:
         root = data_folder()
-        paths = [root / name for name in FILES if (root / name).is_file()]
+        paths = [root / name for name in Serving.files if (root / name).is_file()]
     else:
         paths = sorted(path for path in data.iterdir() if ".csv" in path.suffixes) if data.is_dir() else [data]
     found: dict[str, Point] = {}
@@ -101,15 +92,9 @@ def _exported(path: Path) -> Iterator[Point]:
         )
 
 
-def client(point: Point) -> Protocol:
-    """The load generator of a point: dated rows are InferenceX runs, the others laboratory runs."""
-    return protocol("inferencex" if "measured 20" in point.note else "lab")
-
-
-def case_of(point: Point, load: Protocol | None = None) -> Case:
+def case_of(point: Point, load: Protocol) -> Case:
     """One point as a scenario, or the reason why it is none."""
     rows = rows_of(NAME, point, [name for name in ("ttft", "tpot") if name in point.metrics])
-    load = load or client(point)
     clients = whole(point.load)
     if not clients or not whole(point.isl) or not whole(point.osl):
         return skipped(rows, "load or lengths not given")
