@@ -11,6 +11,7 @@ from typing import Any
 from hwsim.errors import ScenarioError
 from hwsim.study import naming
 from hwsim.study.floor import least_gap_ms
+from hwsim.study.layout import layout
 from hwsim.study.measured import Point
 from hwsim.study.points import Value, run_jobs
 from hwsim.study.protocol import Protocol
@@ -176,7 +177,8 @@ def scenario_of(
     dtype = naming.dtype(point.precision, hf_id)
     profile, assumed = naming.engine(engine or point.engine)
     gpu = naming.gpu(point.gpu)
-    tp, pp, dp = max(point.tp, 1), max(point.pp, 1), max(point.dp, 1)
+    tp, pp, dp, concluded = layout(point)
+    assumed = "; ".join(text for text in (assumed, concluded) if text)
     model: dict[str, Any] = {"like": hf_id}
     if dtype is not None:
         model["dtype"] = dtype

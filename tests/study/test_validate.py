@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from hwsim.cli import main
 from hwsim.errors import ScenarioError
 from hwsim.study import naming
 from hwsim.study.cases import sample
+from hwsim.study.layout import layout
 from hwsim.study.measured import points
 from hwsim.study.suites.serving import PART as SERVING
 from hwsim.study.suites.serving import gathered
@@ -175,3 +177,22 @@ def test_a_sample_has_every_group_and_is_the_same_each_time(tmp_path: Path) -> N
     assert devices.count("H100-SXM") == 3 and devices.count("H200-SXM") == 1
     assert sum(case.scenario is None for case in some) == 1, "what is skipped is counted whole"
     assert len(sample(cases, 1)) == len(cases)
+
+
+@pytest.mark.parametrize(
+    ("groups", "found"),
+    [
+        ({"tp": 4, "gpus": 4}, (4, 1, 1)),
+        ({"tp": 4, "ep": 4, "gpus": 4}, (4, 1, 1)),
+        ({"tp": 1, "ep": 8, "dp": 1, "gpus": 8}, (8, 1, 1)),
+        ({"ep": 8, "dp": 8, "gpus": 8}, (1, 1, 8)),
+        ({"tp": 2, "pp": 4, "gpus": 8}, (2, 4, 1)),
+        ({"gpus": 4}, (4, 1, 1)),
+        ({"gpus": 4, "engine": "llama.cpp"}, (1, 4, 1)),
+        ({}, (1, 1, 1)),
+    ],
+)
+def test_layouts_from_what_rows_give(groups: dict[str, object], found: tuple[int, int, int], tmp_path: Path) -> None:
+    (point,) = points(file(tmp_path, line()))
+    changed = replace(point, **({"tp": 0, "pp": 0, "ep": 0, "dp": 0, "gpus": 0} | groups))
+    assert layout(changed)[:3] == found

@@ -13,6 +13,7 @@ METRICS = {
     "output_throughput": "throughput.output",
     "itl_p50": "itl.p50",
     "energy_per_token": "energy.gpu_joules_per_output_token",
+    "avg_power": "energy.gpu_joules_per_output_token * throughput.output",
 }
 # Prompt tokens by task: not given per row, assumed from what the tasks are.
 PROMPTS = {"gpqa": 250, "lm-arena-chat": 150, "sourcegraph-fim": 600}

@@ -75,7 +75,6 @@ def case_of(point: Point, load: Protocol) -> Case:
     if not count:
         return skipped(rows, "load not given")
     engine = UNDATED.get(point.engine, point.engine)
-    _spread(point)
     try:
         scenario, assumed = scenario_of(point, load, isl=isl, osl=osl, clients=count, engine=engine)
     except naming.Unknown as unknown:
@@ -83,16 +82,6 @@ def case_of(point: Point, load: Protocol) -> Case:
     for row in rows:
         row.note = assumed
     return Case(rows, [METRICS[row.metric] for row in rows], scenario)
-
-
-def _spread(point: Point) -> None:
-    """Several GPUs without a layout: one tensor-parallel group; llama.cpp has the layers one after another."""
-    if point.tp or point.pp or point.ep or point.dp or point.gpus < 2:
-        return
-    if "llama.cpp" in point.engine.casefold():
-        point.pp = point.gpus
-    else:
-        point.tp = point.gpus
 
 
 def _mlperf(point: Point, load: Protocol, rows: list[Row]) -> Case:
