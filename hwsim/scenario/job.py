@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.part import Parts
+from hwsim.scenario.tier_rules import kv_rule
 from hwsim.scenario.tier_rules import problems as tier_problems
 
 if TYPE_CHECKING:
@@ -104,12 +105,17 @@ def _problems(job: Job) -> list[Problem]:
         problems += tier_problems(job, pool, fields)
     problems += _role_problems(job)
     serve = job.serve
-    if serve.handover is not None:
+    tiered = any(kv_rule(fields) is not None for fields in job.pools.values())
+    watched = serve.router is not None and serve.router.kind == "kv_aware"
+    beside = "a hand-over" if serve.handover is not None else "KV tiers" if tiered else "router kv_aware"
+    if serve.handover is not None or tiered or watched:
         problems += [
-            Problem(f"not built yet: {key} with a hand-over", where=job.where(job.path(f"serve.{key}")))
+            Problem(f"not built yet: {key} with {beside}", where=job.where(job.path(f"serve.{key}")))
             for key in ("autoscale", "faults", "admission")
             if getattr(serve, key) is not None
         ]
+        if tiered and serve.router is not None and serve.router.kind == "slo_aware":
+            problems.append(Problem("not built yet: router slo_aware with KV tiers", where=job.where("serve.router")))
     for key in ("router", "decode_router"):
         router = getattr(serve, key)
         if router is not None and router.kind not in ROUTERS:

@@ -51,10 +51,10 @@ class TieredCluster(Cluster):
         call = engine.boundary()
         engine.single_step = single
         self.calls[number] = FAR if call is None else call
-        self._hear(number, time, inclusive)
+        self._hear(number, time, inclusive, int(inclusive))
         self.traffic.collect(number, time)
 
-    def _hear(self, number: int, time: int, inclusive: bool = False) -> None:
+    def _hear(self, number: int, time: int, inclusive: bool = False, late: int = 0) -> None:
         """Start the loads that begin, count the answers, and note when to look at this engine again."""
         notices = self.engines[number].notices
         while notices and notices[0][0] <= time:
@@ -66,7 +66,7 @@ class TieredCluster(Cluster):
             if request in self.prefilling:  # refused, or a prompt without names
                 del self.prefilling[request]
                 self.loads.prefilling[number] -= request.prompt_tokens
-            self.source.answered(request, max(moment, time) if inclusive else moment)
+            self.source.answered(request, max(moment, time + late) if inclusive else moment)
         moment = self.calls[number]
         if notices and notices[0][0] < moment:
             moment = notices[0][0]

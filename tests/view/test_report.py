@@ -25,7 +25,7 @@ from ..conftest import absent
 from ..metrics.synthetic import RESOLVED, synthetic
 
 MANIFEST = {"hwsim": "0.1.0", "python": "3.11.7", "packages": {"numpy": "2.0"}, "sources": []}
-ASKED = {"pools", "kv_tiers"}  # drawn only of runs that have what they show
+ASKED = {"fleet", "kv_tiers", "pools"}  # drawn only of runs that have what they show
 NAMES = [name for name in Parts("hwsim.view.figures").names() if name not in ASKED]
 EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>\"'&<a href='javascript:x'>"
 
