@@ -254,6 +254,20 @@ class Shard:
         """KV bytes of a token in window layers of this rank, of use until it leaves the window."""
         return self._kv(True)
 
+    def window_bytes(self, tokens: int, block_size: int = 1) -> int:
+        """KV bytes that a sequence of ``tokens`` keeps in window layers of this rank: whole pages, none behind a window.
+
+        A window of ``w`` tokens that slides over pages of ``b`` touches at most ``ceil((w - 1) / b) + 1`` of them.
+        """
+        total, width = 0.0, self.model.kv_format.bytes
+        for count, block in self.kinds:
+            mixer = block.mixer
+            if mixer is None or mixer.window is None or not (self.model.keeps(block) and self.model.saturates(block)):
+                continue
+            pages = min(-(-tokens // block_size), -(-(mixer.window - 1) // block_size) + 1)
+            total += count * mixer.kv_elements(self.tensor_parallel_size) * width * pages * block_size
+        return int(total)
+
     @property
     def index_kv_bytes_per_token(self) -> int:
         """Bytes of indexer keys per token, on every rank."""

@@ -64,11 +64,25 @@ def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, setti
         graphs_inside_budget=memory["graphs_inside_budget"],
         activations_inside_budget=memory.get("activations_inside_budget", True),
         of_free=memory.get("of_free", False),
-        page_bytes=shard.kv_bytes_per_token * settings["block_size"],
+        page_bytes=page_bytes(pool, profile, shard, settings["block_size"]),
         kv_cache_memory_bytes=pool.kv_cache_memory_bytes,
         num_gpu_blocks_override=pool.num_gpu_blocks_override,
         what=f"{shard.model.hf_id} on {shard.tensor_parallel_size} x {device.name}",
     )
+
+
+def page_bytes(pool: Pool, profile: EngineProfile, shard: Shard, block_size: int) -> float:
+    """Bytes of the pool that a page of ``block_size`` tokens costs one GPU, with its share of the window layers.
+
+    Window layers keep a window's pages of each request (groups of layers in one pool, or a pool of their own), spread
+    here over the pages of the longest request that may come: so ``num_gpu_blocks`` over the pages of such a request is
+    the concurrency that the engine has room for.  Simplification: shorter requests weigh as much per page.
+    """
+    if not shard.window_kv_bytes_per_token or not profile.memory.get("windows_apart", False):
+        return shard.kv_bytes_per_token * block_size
+    longest = pool.max_model_len if isinstance(pool.max_model_len, int) else shard.model.max_position_embeddings
+    always = shard.full_kv_bytes_per_token + shard.index_kv_bytes_per_token
+    return always * block_size + shard.window_bytes(longest, block_size) / -(-longest // block_size)
 
 
 def model_length(pool: Pool, model: Model, room: KvRoom, block_size: int) -> int:
