@@ -255,7 +255,7 @@ class Shard:
         return self._kv(True)
 
     def window_bytes(self, tokens: int, block_size: int = 1) -> int:
-        """KV bytes that a sequence of ``tokens`` keeps in window layers of this rank: whole pages, none behind a window.
+        """KV bytes that a sequence keeps in window layers of this rank: whole pages, none that lies behind a window.
 
         A window of ``w`` tokens that slides over pages of ``b`` touches at most ``ceil((w - 1) / b) + 1`` of them.
         """
