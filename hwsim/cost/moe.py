@@ -122,11 +122,15 @@ class MoeLaw:
 
     def kernel(self, dtype: str, element: float) -> MoeKernel:
         """The law of a format; 16-bit compute on weights of less than a byte is ``int4``."""
+        return self.kernels[self.name(dtype, element)]
+
+    def name(self, dtype: str, element: float) -> str:
+        """Its name, or that of the neighbour that stands for it."""
         if dtype in ("bf16", "fp16") and element < 0.9:
             dtype = "int4"
         while dtype not in self.kernels:
             dtype = STANDS_FOR[dtype]
-        return self.kernels[dtype]
+        return dtype
 
     def body(
         self,

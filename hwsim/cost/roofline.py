@@ -10,6 +10,7 @@ from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
 from hwsim.cost.launch import CaptureSizes
 from hwsim.cost.line import FAR
 from hwsim.cost.mixing import Mixing
+from hwsim.cost.outside import outside
 from hwsim.cost.price import StepPrice, StepShape, subticks
 from hwsim.cost.roofline_price import OncePrice, RooflinePrice, Slope, summed
 from hwsim.cost.step_parts import EAGER, FULL, PIECEWISE, Fixed, StepParts
@@ -254,6 +255,15 @@ class RooflinePricer:
 
     def _kept(self) -> Iterable[RooflinePrice]:
         return chain(self._pieces.values(), self._recent, self._gone)
+
+    @property
+    def parts(self) -> StepParts:
+        """What prices are added up from."""
+        return self._parts
+
+    def outside(self) -> list[str]:
+        """Laws that were asked for more than they were fitted on, one line each."""
+        return outside(self)
 
     def totals(self) -> Totals:
         """Device subticks by bound and amounts by capacity of all that was executed."""

@@ -40,6 +40,10 @@ class PipelinePricer(RooflinePricer):
             self._stages.append((1, RooflinePricer(stage, device, efficiency, **more)))
         self.depth = shard.layout.pipeline_parallel_size
 
+    def outside(self) -> list[str]:
+        """What any stage was asked for beyond the rows of its laws."""
+        return list(dict.fromkeys(line for _, pricer in self._stages for line in pricer.outside()))
+
     def fresh(self, rows: int, chunks: Chunks, heads: int, context: int, windowed: tuple[int, ...]) -> RooflinePrice:
         """The price of a round, worked out anew."""
         count = self.depth if chunks else min(self.depth, max(rows, 1))

@@ -9,6 +9,7 @@ from hwsim.cost.mixing import Chunk, Mixing, Rise
 from hwsim.cost.price import SUBTICKS_PER_SECOND, subticks
 from hwsim.cost.roofline_price import FLAT, Slope
 from hwsim.cost.work import PassWork, Work
+from hwsim.model.gemm import Experts
 
 FULL, PIECEWISE, EAGER = range(3)  # one graph for the step; graphs between attention kernels; no graph
 MOST_CHUNKS = 1 << 16
@@ -55,6 +56,7 @@ class StepParts:
         self._rows: dict[int, _Rows] = {}
         launch = work.efficiency.launch
         self._floor = subticks(mixing.floor)
+        self._longest = 0.0  # tokens that a decode row was priced with
         self._late = subticks((launch.eager - launch.graph) * mixing.layers)
 
     def fixed(self, key: Key, context: int) -> Fixed:
@@ -80,6 +82,23 @@ class StepParts:
         edges = (row.low, row.limit, row.rise, row.rises)
         found = self.known[key] = (hbm, tensor, nvlink, launch, issue, flop, moved, link, *edges)
         return found
+
+    # -- what was priced -----------------------------------------------------------------------------------------
+
+    def tokens(self) -> list[int]:
+        """Tokens of the batches that blocks were priced for."""
+        return [size for known in self._blocks for size in known]
+
+    def extents(self) -> list[tuple[str, float]]:
+        """The most decode rows at a time, and the longest context of a row."""
+        rows = max(self._rows, default=0)
+        return [("rows", rows), ("tokens", self._longest)] if rows else []
+
+    def expert_format(self, experts: Experts) -> str:
+        """The law that fused experts were priced by."""
+        return self._work.expert_law(experts.format)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
 
     def _block_part(self, tokens: int, mode: int) -> _Part:
         launch = self._work.efficiency.launch
@@ -126,6 +145,7 @@ class StepParts:
 
     def _row_part(self, rows: int, context: int) -> _Rows:
         """Mixers of decode rows around a summed context."""
+        self._longest = max(self._longest, context / rows if rows else 0.0)
         if not rows:
             part = _Rows(0, 0, 0, 0.0, 0.0, FLAT, (FLAT,) * len(self._mixing.windows), 0, FAR)
         else:

@@ -196,6 +196,11 @@ class PassWork:
             return "mxfp4", self._peaks[form.compute][1]
         return "mxfp4_mxfp8", self.device.peak("fp8")
 
+    def expert_law(self, form: Format) -> str:
+        """The name of that law among the coefficients."""
+        dtype, _ = self._expert_kernel(form)
+        return self.efficiency.moe.name(dtype, form.bytes)
+
     def _small(self, work: Work, block: Block, count: int, tokens: int, launch: float) -> None:
         """Kernels that touch each byte once: norms with residual adds, rotary embedding, cache writes, activations."""
         shard, model, ranks = self.shard, self.shard.model, self.shard.tensor_parallel_size

@@ -140,8 +140,11 @@ class Simulation:
 
     @property
     def warnings(self) -> list[str]:
-        """What the workloads have to say; it grows while a trace is read."""
-        return [warning for intake in self.intakes for warning in intake.workload.warnings]
+        """What the workloads and the costs have to say; it grows while a trace is read and while steps are priced."""
+        found = [warning for intake in self.intakes for warning in intake.workload.warnings]
+        for pool in self.pools:
+            found += getattr(pool.pricer, "outside", list)()
+        return list(dict.fromkeys(found))
 
     def fabric_of(self, system: System | None) -> Fabric:
         """The live capacities of the system, made when somebody first moves bytes over them."""

@@ -36,7 +36,7 @@ class Efficiency:
     ``borrowed`` names the device whose file this is when the device has none of its own; ``sections`` says for each
     section and part (``gemm.bf16``) of which device its coefficients are, ``statuses`` how well they are known, and
     ``spreads`` the standard deviation of the logarithm of their error on shapes that no fit saw (twice as wide where
-    borrowed).
+    borrowed).  ``ranges`` are the least and the most of each argument among the rows that a part was fitted on.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Efficiency:
     statuses: Mapping[str, str]
     sections: Mapping[str, str]
     spreads: Mapping[str, float]
+    ranges: Mapping[str, Mapping[str, tuple[float, float]]]
     launch: LaunchLaw
     gemm: GemmLaw
     decode: DecodeLaw
@@ -122,6 +123,7 @@ def read(path: Path, device: Accelerator, *, only: bool = False) -> Efficiency:
     statuses: dict[str, str] = {}
     sections: dict[str, str] = {}
     spreads: dict[str, float] = {}
+    ranges: dict[str, dict[str, tuple[float, float]]] = {}
     problems: list[Problem] = []
     for section, (field, build) in BUILDERS.items():
         merged = _merge(section, [path, *others], device)
@@ -130,6 +132,8 @@ def read(path: Path, device: Accelerator, *, only: bool = False) -> Efficiency:
             problems += _check(content, f"{owner.name}: {where}")
             statuses[where] = _status(content, owner, device)
             sections[where] = str(load(owner)["device"])
+            if part and isinstance(content, dict) and "range" in content:
+                ranges[where] = {name: (float(low), float(high)) for name, (low, high) in content["range"].items()}
             if part and isinstance(content, dict) and "spread" in content:
                 spreads[where] = content["spread"] * (1 if _is(device, owner) else BORROWED_SPREAD)
         if problems or not merged:
@@ -150,7 +154,7 @@ def read(path: Path, device: Accelerator, *, only: bool = False) -> Efficiency:
     if problems:
         raise ScenarioError(problems)
     return Efficiency(
-        path.stem, "" if _is(device, path) else str(mapping["device"]), statuses, sections, spreads, **laws
+        path.stem, "" if _is(device, path) else str(mapping["device"]), statuses, sections, spreads, ranges, **laws
     )
 
 

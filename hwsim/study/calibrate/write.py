@@ -8,17 +8,20 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import yaml
 
 from hwsim.cost.collective import Stretch
 from hwsim.cost.efficiency.build import PLAIN, link
 from hwsim.hardware import Device
 from hwsim.study.calibrate.calibrate import Fitted
-from hwsim.study.calibrate.sample import FOLDS
+from hwsim.study.calibrate.sample import FOLDS, Sample
 from hwsim.study.calibrate.score import Score
 from hwsim.units import format_quantity
 
 WIDTH = 118
+# Arguments of laws whose reach is written down.
+SPANNED = ("m", "n", "k", "rows", "tokens", "heads", "kv_heads", "head_dim", "hidden", "width")
 HEADER = """# Coefficients of cost laws of {device} under {stack}, written by `hwsim calibrate`; sections without rows
 # of this device are borrowed.  Shares are of the data sheet's peak.  `families`: errors on shape families no fit saw
 # (CRC-32 of the family modulo {folds} is 0), `rows` on rows drawn at random, `spread` the standard deviation of the
@@ -54,6 +57,9 @@ def _part(each: Fitted, device: Device, source: str) -> dict[str, Any]:
     part["families"] = _scores(each.families) or "too few shape families to leave any out"
     part["rows"] = _scores(each.rows)
     part["spread"] = round(each.spread, 3)
+    found = spans(sample)
+    if found:
+        part["range"] = found
     if isinstance(each.law, Mapping):
         part["link"] = format_quantity(link(device), "bytes/s")
         part["coefficients"] = {ranks: [_stretch(one) for one in found] for ranks, found in sorted(each.law.items())}
@@ -64,6 +70,13 @@ def _part(each: Fitted, device: Device, source: str) -> dict[str, Any]:
             if "unit" in one.metadata and one.name not in sample.fixed
         }
     return part
+
+
+def spans(sample: Sample) -> dict[str, list[int]]:
+    """Least and most of every plain argument among the rows that a fit may use."""
+    usable = np.ones(len(sample.seconds), bool) if sample.fitted is None else sample.fitted
+    columns = {name: column[usable] for name, column in sample.arguments.items() if name in SPANNED}
+    return {name: [int(column.min()), int(column.max())] for name, column in columns.items() if len(column)}
 
 
 def _scores(scores: Mapping[str, Score]) -> str:
@@ -110,7 +123,7 @@ _Dumper.add_representer(
 
 def _flow(value: Any, key: str = "") -> Any:
     if isinstance(value, dict):
-        if key == "coefficients" and not any(isinstance(each, list) for each in value.values()):
+        if key == "range" or (key == "coefficients" and not any(isinstance(each, list) for each in value.values())):
             return _Flow(value)
         return {name: _flow(each, str(name)) for name, each in value.items()}
     if isinstance(value, list):
