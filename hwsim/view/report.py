@@ -96,7 +96,10 @@ def _drawn(shown: Shown) -> Iterator[tuple[int, str, str]]:
 
 
 def _in_order(drawn: list[tuple[int, str, str]], cards: list[str]) -> list[str]:
-    """Figures, and the tables, which fill the place beside an odd figure."""
+    """Figures, and the tables, the last of which fills the row where the number of all is odd."""
+    narrow = '<section class="card">', '<figure class="card">'
+    if sum(markup.startswith(narrow) for markup in [*(markup for _, markup, _ in drawn), *cards]) % 2:
+        cards = [*cards[:-1], cards[-1].replace('class="card"', 'class="card wide"', 1)]
     places = [(order, markup) for order, markup, _ in drawn] + [(TABLE_ORDER, card) for card in cards]
     return [markup for _, markup in sorted(places, key=lambda place: place[0])]
 
