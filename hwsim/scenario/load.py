@@ -34,6 +34,14 @@ class Scenario:
         self._tree = tree
         self.name: str = spec.name or (path.stem if path is not None else "scenario")
 
+    def __getstate__(self) -> dict[str, Any]:
+        """For worker processes: everything but the specification, whose records are made when they are met."""
+        return {name: value for name, value in self.__dict__.items() if name != "spec"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.spec, self._tree = validated(self._merged)
+
     @property
     def tree(self) -> dict[str, Any]:
         """The merged scenario as plain dicts, lists and scalars."""

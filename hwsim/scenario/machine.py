@@ -130,8 +130,9 @@ def machines(scenario: Scenario) -> list[Machine]:
 
 
 def _is_bare(job: Job, pool: str, scenario: Scenario) -> bool:
-    """Nothing but a constant cost and a number of pages: for tests and teaching."""
-    constant = getattr(job.spec.prices(), "kind", None) == "constant"
+    """Nothing but a constant or fitted cost and a number of pages: for tests and teaching."""
+    cost = job.pools[pool].cost or job.spec.prices()
+    constant = getattr(cost, "kind", None) in ("constant", "fitted")
     given = job.pools[pool].num_gpu_blocks_override is not None
     return constant and given and (job.spec.model is None or scenario.spec.system is None)
 

@@ -17,6 +17,8 @@ def pricer(machine: Machine) -> Any:
         from hwsim.cost.constant import ConstantPricer
 
         return ConstantPricer(ticks(cost.step), ticks(cost.host))
+    if cost is not None and cost.kind == "fitted":
+        return _fitted(cost)
     from hwsim.cost.roofline import RooflinePricer
     from hwsim.cost.stages import PipelinePricer
 
@@ -34,6 +36,17 @@ def pricer(machine: Machine) -> Any:
         max_model_len=settings["max_model_len"],
         expert_load=_expert_load(machine),
         gpus_per_node=machine.node.gpus if machine.node is not None else None,
+    )
+
+
+def _fitted(cost: Any) -> Any:
+    from hwsim.cost.fitted import Decode, FittedPricer, Prefill
+
+    laws = [(cost.decode, 0), *([(cost.large, cost.large.rows)] if cost.large is not None else [])]
+    return FittedPricer(
+        Prefill(cost.prefill.fixed, cost.prefill.per_token, cost.prefill.per_token_squared),
+        [Decode(law.fixed, law.per_context_token, law.per_row, rows) for law, rows in laws],
+        cost.host,
     )
 
 

@@ -352,6 +352,9 @@ class Disaggregation:
             if isinstance(source, Coupled):
                 scheduled = source.timeline.wall(scheduled)
             flight.request.scheduled = home.known_alone(scheduled) if isinstance(home, Coupled) else scheduled
+        if self.connector.answers_first:
+            first = flight.prefilled
+            flight.request.first_token = home.known_alone(first) if isinstance(home, Coupled) else first
         home.kv_arrived(flight.request, time)
         self._post(flight.decode, time)
 

@@ -26,6 +26,7 @@ class Connector(Protocol):
     prefill_waits: bool  # prefill starts only when decode has reserved pages
     needs_room: bool  # bytes may go only when decode has reserved pages
     sends_first_output: bool  # the first output comes with the KV, else the last prompt token is computed again
+    answers_first: bool  # the client has the first output from prefill, not from decode
     streams: str | None  # parts go before prefill has ended: by "layer" or by "chunk"
     round_trips: int  # control messages that must arrive before bytes flow
 

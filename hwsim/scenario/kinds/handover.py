@@ -48,4 +48,12 @@ class P2pNccl(_Handover):
     mode: Literal["push"] = "push"
 
 
-PART = (Nixl, Mooncake, Sglang, P2pNccl)
+class Distserve(_Handover):
+    """DistServe: prefill gives the first output itself, decode pulls the KV."""
+
+    kind: Literal["distserve"]
+    unit: Literal["request"] = "request"
+    mode: Literal["pull"] = "pull"
+
+
+PART = (Nixl, Mooncake, Sglang, P2pNccl, Distserve)

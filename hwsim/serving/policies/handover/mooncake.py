@@ -17,6 +17,7 @@ class Mooncake:
     prefill_waits = False
     needs_room = True
     sends_first_output = False
+    answers_first = False
     streams: str | None = None
     round_trips = 0
 

@@ -18,6 +18,7 @@ class Nixl:
     prefill_waits = False  # for pages at decode
     needs_room = True  # bytes go to pages, not to a buffer
     sends_first_output = False
+    answers_first = False
 
     def __init__(self, parameters: Any) -> None:
         self.streams: str | None = parameters.unit if parameters.unit == "layer" else None

@@ -17,6 +17,7 @@ class P2pNccl:
     prefill_waits = False
     needs_room = False
     sends_first_output = False
+    answers_first = False
     round_trips = 0
 
     def __init__(self, parameters: Any) -> None:

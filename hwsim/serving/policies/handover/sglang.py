@@ -18,6 +18,7 @@ class Sglang:
     prefill_waits = True
     needs_room = True
     sends_first_output = True
+    answers_first = False
     round_trips = 0
 
     def __init__(self, parameters: Any) -> None:
