@@ -1,8 +1,8 @@
 """Step times by a law that somebody fitted to measurements: polynomials in prompt tokens, contexts and rows.
 
-Prefill takes ``a + b sum(n) + c sum(n^2)`` over the prompts' new tokens n (with past p: ``n^2`` is ``(p + n)^2 - p^2``),
-decode ``a + b sum(context) + c rows``, with another set of coefficients from so many rows on; a step that does both
-takes the sum.  No amounts of work are known.  Source of the form: DistServe (arXiv:2401.09670), simulator.
+Prefill takes ``a + b sum(n) + c sum(n^2)`` over the prompts' new tokens n (with past p ``(p + n)^2 - p^2`` stands for
+the square), decode ``a + b sum(context) + c rows``, with another set of coefficients from so many rows on; a step that
+does both takes the sum.  No amounts of work are known.  Source of the form: DistServe (arXiv:2401.09670), simulator.
 """
 
 from __future__ import annotations
