@@ -17,7 +17,7 @@ from hwsim.serving.request import Request
 from hwsim.serving.restart import salvage
 from hwsim.serving.routing import Outlook, Router
 from hwsim.serving.scaling import Scaling
-from hwsim.serving.slowdown import Slowed
+from hwsim.cost.scaled import Scaled
 from hwsim.serving.source import Source
 
 
@@ -53,7 +53,7 @@ class Controlled(Cluster):
         self.acts: list[tuple[int, int, Callable[[int], None]]] = []
         self.order = 0
         self.hopes = 0  # replicas that are going to recover
-        self.slowed: list[tuple[int, Slowed]] = []
+        self.slowed: list[tuple[int, Scaled]] = []
         self.surplus_since = -1  # since when fewer replicas would do
         self.watches = "counts" if scaling is not None else "nothing"
         for part in (gate, scaling.policy if scaling is not None else None):
@@ -224,14 +224,14 @@ class Controlled(Cluster):
 
     def _slow(self, number: int, factor: float, time: int) -> None:
         engine = self.engines[number]
-        slowed = Slowed(engine.pricer, factor)
+        slowed = Scaled(engine.pricer, factor)
         self.slowed.append((number, slowed))
         self._reprice(number, slowed, time)
 
     def _restore(self, number: int, time: int) -> None:
         self._advance(number, time)
         pricer = self.engines[number].pricer
-        assert isinstance(pricer, Slowed)
+        assert isinstance(pricer, Scaled)
         self._reprice(number, pricer.inner, time)
 
     def _reprice(self, number: int, pricer: Pricer, time: int) -> None:

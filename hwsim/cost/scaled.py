@@ -1,20 +1,27 @@
-"""A replica that is slow: every step takes a factor longer (a throttled GPU, a lame link, a noisy neighbour)."""
+"""Prices whose times are longer by a factor: a slow replica, or a part of a GPU's SMs."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 from hwsim.cost.price import Component, Pricer, StepPrice, StepShape
 from hwsim.cost.tally import Totals
 
 
-class Slowed:
-    """The prices of a pricer with device and host times multiplied; amounts of work stay the same.
+class Scaled:
+    """The prices of a pricer with device times multiplied by bound, and host times; amounts of work stay the same.
 
-    Simplification: whatever bounds a step is slower by the same factor.
+    ``factors`` go with the bounds they name, ``factor`` with all others and with the host (a throttled GPU, a lame
+    link, a noisy neighbour: everything by the same factor).
     """
 
-    def __init__(self, inner: Pricer, factor: float) -> None:
+    def __init__(
+        self, inner: Pricer, factor: float, factors: Mapping[str, float] | None = None, *, host: float | None = None
+    ) -> None:
         self.inner = inner
         self.factor = factor
+        self.factors = dict(factors or {})
+        self.host = factor if host is None else host
         self.windows: tuple[int, ...] = getattr(inner, "windows", ())
         self._prices: dict[int, tuple[StepPrice, StepPrice]] = {}  # by identity, which the kept original preserves
 
@@ -27,27 +34,22 @@ class Slowed:
         return found[1]
 
     def _longer(self, own: StepPrice) -> StepPrice:
-        factor = self.factor
+        parts = []
+        for part in own.components:
+            factor = self.factors.get(part.bound, self.factor)
+            slopes = tuple([round(slope * factor) for slope in part.window_slopes])
+            parts.append(Component(part.bound, round(part.base * factor), round(part.slope * factor), slopes))
+        windows = range(len(own.window_slopes))
         return StepPrice(
-            round(own.base * factor),
-            round(own.slope * factor),
-            host=round(own.host * factor),
+            sum([part.base for part in parts]),
+            sum([part.slope for part in parts]),
+            host=round(own.host * self.host),
             low=own.low,
             limit=own.limit,
-            components=tuple(
-                [
-                    Component(
-                        part.bound,
-                        round(part.base * factor),
-                        round(part.slope * factor),
-                        tuple([round(slope * factor) for slope in part.window_slopes]),
-                    )
-                    for part in own.components
-                ]
-            ),
+            components=tuple(parts),
             demands=own.demands,
             source=own.source,
-            window_slopes=tuple([round(slope * factor) for slope in own.window_slopes]),
+            window_slopes=tuple([sum([part.window_slopes[j] for part in parts]) for j in windows]),
         )
 
     def totals(self) -> Totals:
