@@ -31,7 +31,7 @@ def coupled(simulation: Simulation, pools: Sequence[Pool], mover: Mover) -> list
     for pool in pools:
         takes = _takes(pool) if fabric is not None and most else {}
         for engine, gpus in zip(pool.engines, pool.machine.places, strict=True):
-            shares = _shares(fabric, gpus) if takes and fabric is not None else {}
+            shares = shares_of(fabric, gpus) if takes and fabric is not None else {}
             binds = [c for c, (name, share) in shares.items() if takes[name] * share + most.get(c, 0.0) > c.rate]
             if any(most.get(capacity) for capacity in binds):
                 found.append(Coupled(engine, simulation.domain, simulation.clock, shares))
@@ -40,7 +40,7 @@ def coupled(simulation: Simulation, pools: Sequence[Pool], mover: Mover) -> list
     return found
 
 
-def _shares(fabric: Fabric, gpus: Sequence[str]) -> dict[Capacity, tuple[str, float]]:
+def shares_of(fabric: Fabric, gpus: Sequence[str]) -> dict[Capacity, tuple[str, float]]:
     """The capacities of an engine's GPUs, each with the demand of a step that it serves and its rank's share of it."""
     return {
         fabric.capacity(f"{gpu}.{word}"): (name, 1 / len(gpus))

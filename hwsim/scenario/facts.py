@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND
+from hwsim.cost.scaled import Scaled
 from hwsim.cost.tally import Tally, Totals
 from hwsim.scenario.static_facts import static_facts
 from hwsim.scenario.tables import (
@@ -24,6 +25,7 @@ from hwsim.scenario.wall_time import timelines
 from hwsim.serving.controlled import Controlled
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.fleet import DOWN, STARTING, STOPPED
+from hwsim.serving.side_by_side import SideBySide
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -103,15 +105,19 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
 
 
 def _totals(simulation: Simulation, pool: Pool) -> Totals:
-    """What the engines of a pool executed, at the pool's prices and at those of replicas that were slow."""
+    """What the engines of a pool executed, at the pool's prices and at those of slow replicas and of parts of a GPU."""
     engines = {engine.replica for engine in pool.engines}
     whole, tally = pool.pricer.totals(), Tally()
     for part in simulation.parts:
+        slowed: list[tuple[int, Scaled]] = []
         if isinstance(part, Controlled):
-            for number, slowed in part.slowed:
-                if part.engines[number].replica in engines:
-                    more = slowed.totals()
-                    tally.add(more["time_by_bound"], more["demands"])
+            slowed = [(part.engines[number].replica, scaled) for number, scaled in part.slowed]
+        elif isinstance(part, SideBySide):
+            slowed = part.scaled
+        for number, scaled in slowed:
+            if number in engines:
+                more = scaled.totals()
+                tally.add(more["time_by_bound"], more["demands"])
     return tally.totals(whole["time_by_bound"], whole["demands"])
 
 

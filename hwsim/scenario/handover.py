@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from hwsim.cost.price import SUBTICK_BITS
 from hwsim.errors import ScenarioError
 from hwsim.part import Parts
-from hwsim.scenario.coupling import coupled
+from hwsim.scenario.coupling import coupled, shares_of
 from hwsim.scenario.routers import router_of
+from hwsim.serving.coupled import Coupled
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.handover import Figures, Mover, Side
-from hwsim.units import parse
+from hwsim.serving.side_by_side import SideBySide, Still
+from hwsim.units import parse, ticks
 
 if TYPE_CHECKING:
     from hwsim.scenario.build import Pool, Simulation
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from hwsim.serving.source import Source
 
 CONNECTORS = Parts("hwsim.serving.policies.handover")
+SPLITS = Parts("hwsim.serving.policies.split")
 
 
 def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggregation:
@@ -29,10 +33,12 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
     pools = [pool for pool in simulation.pools if pool.machine.job is job]
     prefill = [pool for pool in pools if pool.machine.role == "prefill"]
     decode = [pool for pool in pools if pool.machine.role == "decode"]
-    mover = _mover(simulation, job, prefill, decode)
-    first, second = coupled(simulation, prefill, mover), coupled(simulation, decode, mover)
     handover, local = job.serve.handover, job.serve.local_prefill
     assert handover is not None
+    if handover.kind == "in_place":
+        return side_by_side(simulation, job, prefill[0], decode[0], source)
+    mover = _mover(simulation, job, prefill, decode)
+    first, second = coupled(simulation, prefill, mover), coupled(simulation, decode, mover)
     return Disaggregation(
         first,
         second,
@@ -47,6 +53,39 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
         simulation.journal,
         local_below=local.below if local is not None else 0,
         numbers=[engine.replica for engine in (*first, *second)],
+    )
+
+
+def side_by_side(simulation: Simulation, job: Job, prefill: Pool, decode: Pool, source: Source) -> SideBySide:
+    """Two engines on each GPU or group of them, with a split of its SMs that a rule moves."""
+    handover, split = job.serve.handover, job.serve.split
+    assert handover is not None and split is not None
+    system = prefill.machine.system
+    if system is None or prefill.machine.device is None:
+        where = job.where(job.path("serve.handover"))
+        raise ScenarioError.of("there is no GPU to split", where=where, expected="a system and a model")
+    fabric = simulation.fabric_of(system)
+    sides = [
+        [
+            Coupled(engine, simulation.domain, simulation.clock, shares_of(fabric, gpus))
+            for engine, gpus in zip(pool.engines, pool.machine.places, strict=True)
+        ]
+        for pool in (prefill, decode)
+    ]
+    count = len(sides[0])
+    routers = router_of(job, "router", count, simulation.seed), router_of(job, "decode_router", count, simulation.seed)
+    return SideBySide(
+        *sides,
+        source,
+        routers,
+        CONNECTORS.get(handover.kind)(handover),
+        Still(simulation.clock),
+        simulation.clock,
+        simulation.journal,
+        numbers=[engine.engine.replica for side in sides for engine in side],
+        splits=[SPLITS.get(split.kind)(split) for _ in range(count)],
+        share=split.prefill,
+        every=ticks(split.every) << SUBTICK_BITS,
     )
 
 

@@ -144,4 +144,40 @@ def _role_problems(job: Job) -> list[Problem]:
         return [Problem("the roles of the pools do not go together", where, got, "prefill and decode, or none")]
     if serve.handover is None:
         return [Problem("pools have roles, but there is no hand-over", where, expected="handover: nixl")]
+    return _place_problems(job)
+
+
+def _place_problems(job: Job) -> list[Problem]:
+    """Pools side by side are one of each role and alike; a split of SMs is for them alone."""
+    serve, pools = job.serve, list(job.pools.values())
+    where = job.where(job.path("serve.handover"))
+    if serve.handover is None or serve.handover.kind != "in_place":
+        if serve.split is None:
+            return []
+        return [
+            Problem(
+                "split is for pools on the same GPUs", job.where(job.path("serve.split")), expected="handover: in_place"
+            )
+        ]
+    sizes = {(pool.tensor_parallel_size, pool.pipeline_parallel_size, pool.data_parallel_size) for pool in pools}
+    if len(pools) != 2 or len(sizes) > 1:
+        return [
+            Problem(
+                "pools on the same GPUs differ in their parallelism, or are not two",
+                where,
+                expected="one of each role, alike",
+            )
+        ]
+    if serve.split is None:
+        return [
+            Problem(
+                "pools on the same GPUs need a split of the SMs", where, expected="split: {kind: fixed, prefill: 50 %}"
+            )
+        ]
+    if serve.local_prefill is not None or serve.decode_router is not None:
+        return [
+            Problem(
+                "what is prefilled on a GPU is decoded there", where, expected="no local_prefill and no decode_router"
+            )
+        ]
     return []

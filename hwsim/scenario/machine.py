@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import FitError, Problem, ScenarioError
@@ -45,6 +45,7 @@ class Machine:
     room: KvRoom | None
     group: str
     places: tuple[tuple[str, ...], ...]
+    beside: bool = False  # its GPUs are counted with another pool that runs on them, too
 
     @property
     def fields(self) -> Pool:
@@ -79,7 +80,7 @@ class Machine:
     @property
     def gpus_used(self) -> int:
         """GPUs that engines run on."""
-        return sum(len(gpus) for gpus in self.places) if self.device is not None else 0
+        return sum(len(gpus) for gpus in self.places) if self.device is not None and not self.beside else 0
 
     @property
     def gpus_owned(self) -> int:
@@ -173,8 +174,12 @@ def _allotted(system: System, pools: Iterable[tuple[Job, str, Area]]) -> list[tu
     found: list[tuple[tuple[str, ...], ...]] = [()] * len(pools)
     for rest in (False, True):
         for i, (job, name, where) in enumerate(pools):
-            if (job.pools[name].replicas == "rest") == rest:
+            if (job.pools[name].replicas == "rest") == rest and _host_pool(job, name) is None:
                 found[i] = _engines(allotment, job, name, where)
+    for i, (job, name, _) in enumerate(pools):
+        host = _host_pool(job, name)
+        if host is not None:
+            found[i] = next(found[j] for j, (other, at, _) in enumerate(pools) if other is job and at == host)
     return found
 
 
@@ -194,6 +199,14 @@ def _engines(allotment: Allotment, job: Job, name: str, where: Area) -> tuple[tu
             break
         engines += [gpus for gpus in replica if gpus is not None]
     return tuple(engines)
+
+
+def _host_pool(job: Job, name: str) -> str | None:
+    """The pool on whose GPUs this one runs, too: prefill's, where nothing is handed over."""
+    handover = job.serve.handover
+    if handover is None or handover.kind != "in_place" or job.pools[name].role != "decode":
+        return None
+    return next(other for other, pool in job.pools.items() if pool.role == "prefill")
 
 
 def _too_many(job: Job, name: str, wanted: int, fit: int, size: int, where: Area) -> FitError:
@@ -226,7 +239,12 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     )
     efficiency = efficiency_of(device)
     group = where.group.name
-    return Machine(job, name, profile, found, system, node, device, model, shard, efficiency, kv, group, places)
+    beside = _host_pool(job, name) is not None
+    handover = job.serve.handover
+    if handover is not None and handover.kind == "in_place":
+        part = 1 - handover.kv if beside else handover.kv
+        kv = replace(kv, num_gpu_blocks=max(int(kv.num_gpu_blocks * part), 1))
+    return Machine(job, name, profile, found, system, node, device, model, shard, efficiency, kv, group, places, beside)
 
 
 def _model_name(job: Job) -> str:

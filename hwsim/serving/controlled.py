@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from heapq import heappop, heappush
 
 from hwsim.cost.price import SUBTICK_BITS, Pricer
+from hwsim.cost.scaled import Scaled
 from hwsim.kernel.clock import Clock
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.engine import FAR, Engine
@@ -17,7 +18,6 @@ from hwsim.serving.request import Request
 from hwsim.serving.restart import salvage
 from hwsim.serving.routing import Outlook, Router
 from hwsim.serving.scaling import Scaling
-from hwsim.cost.scaled import Scaled
 from hwsim.serving.source import Source
 
 

@@ -1,9 +1,10 @@
 """Prefill and decode side by side on the same GPUs, each on a part of the SMs, in competition for the memory.
 
 Each GPU (or tensor-parallel group) has two engines: their compute is apart, since SMs are, their memory traffic shares
-one bandwidth, bottleneck-fair.  A split rule is asked at fixed times and may move the border; the next steps of both
-run at the new shares.  Simplifications: the border moves without cost; each side has a fixed part of the KV memory, so
-a prompt's pages are held on both sides for the instant in which it changes hands; nothing else on the GPU is shared.
+one bandwidth, bottleneck-fair.  A split rule is asked at fixed times, and when a prompt comes to an idle side; it may
+move the border, and the next steps of both run at the new shares.  Simplifications: the border moves without cost; each
+side has a fixed part of the KV memory, so a prompt's pages are held on both sides for the instant in which it changes
+hands; nothing else on the GPU is shared.
 """
 
 from __future__ import annotations
@@ -16,10 +17,9 @@ from hwsim.cost.scaled import Scaled
 from hwsim.cost.sm_share import on_share
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.disaggregation import DECODE, Disaggregation
-from hwsim.serving.engine import Engine
+from hwsim.serving.engine import FAR, Engine
 from hwsim.serving.flight import Flight
 from hwsim.serving.handover import Figures
-from hwsim.serving.request import Request
 from hwsim.serving.routing import backlog
 
 
@@ -146,29 +146,39 @@ class SideBySide(Disaggregation):
             engine.prices.clear()
 
     def _ask_rules(self) -> None:
-        """Every rule says what it wants now; engines are brought up to date, and go on at the new shares."""
+        """Every rule says what it wants now; it is asked again while there is anything to do."""
         time = self.clock.now << SUBTICK_BITS
         busy = self.source.next_time() is not None
-        for pair, rule in enumerate(self.splits):
-            for number in (pair, self.first_decode + pair):
-                if self.calls[number] < time:
-                    self._advance(number, time - 1)
-            prefill, decode = self.pairs[pair]
+        for pair, (prefill, decode) in enumerate(self.pairs):
+            self._consult(pair, time)
             busy = busy or bool(prefill.requests() or decode.requests() or decode.rows.count)
-            wanted = rule.share(self.shares[pair], Side(prefill, decode))
-            if wanted != self.shares[pair]:
-                self.moves += 1
-                self._set(pair, wanted)
-                for number in (pair, self.first_decode + pair):
-                    self._replan(number)
         if busy:
             self.asked.set(self.clock.now + (self.every >> SUBTICK_BITS))
+
+    def _consult(self, pair: int, time: int) -> None:
+        """Ask one rule as of ``time``: calls before it have been made, those from it on run at the new shares."""
+        numbers = (pair, self.first_decode + pair)
+        for number in numbers:
+            self.engines[number].advance(time)
+            call = self.engines[number].boundary()
+            self.calls[number] = FAR if call is None else call
+            self._hear(number, time)
+        wanted = self.splits[pair].share(self.shares[pair], Side(*self.pairs[pair]))
+        if wanted != self.shares[pair]:
+            self.moves += 1
+            self._set(pair, wanted)
+            for number in numbers:
+                self._replan(number)
+
+    def _prefill(self, flight: Flight, time: int) -> None:
+        """A prompt for an idle side is a reason to ask at once: its first step should not run on what was left."""
+        idle = not self._busy(self.engines[flight.prefill])
+        super()._prefill(flight, time)
+        if idle:
+            self._consult(flight.prefill, time)
 
     def _ask(self, flight: Flight, time: int) -> None:
         if flight.decode < 0:
             flight.decode = self.first_decode + flight.prefill
             self.loads[DECODE].sent(flight.prefill, flight.request)
         super()._ask(flight, time)
-
-    def _choose(self, side: int, request: Request, time: int) -> int:
-        return super()._choose(side, request, time)

@@ -33,7 +33,7 @@ def members(summary: Mapping[str, Any]) -> Iterator[Members]:
 def _pool(summary: Mapping[str, Any], name: str, pool: Mapping[str, Any]) -> tuple[str, ...]:
     busy = pool["busy"]
     seconds = summary["simulated_seconds"] or 0
-    gpus = pool["gpus_used"] // max(pool["replicas"], 1)
+    gpus = pool["gpus_used"] // max(pool["replicas"], 1) or len((pool.get("places") or [()])[0])
     rates = [plain(pool[key] / seconds) if seconds else None for key in ("prefill_tokens", "decode_tokens")]
     return (
         name,

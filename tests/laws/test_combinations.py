@@ -102,6 +102,10 @@ def combination(seed: int) -> dict[str, Any]:
 def roles(replicas: int, rng: random.Random) -> dict[str, Any]:
     """Prefill and decode apart, with any kind of hand-over over a link of their own or the machine's."""
     handover = drawn(rng.choice(list(kinds("handover", "hwsim.serving.policies.handover").values())), rng)
+    if handover["kind"] == "in_place":
+        split = drawn(rng.choice(list(kinds("split", "hwsim.serving.policies.split").values())), rng)
+        pools = {"p": {"role": "prefill", "replicas": replicas}, "d": {"role": "decode"}}
+        return {"handover": handover, "split": split, "pools": pools}
     if rng.random() < 0.5:
         handover["bandwidth"] = rng.choice(["1 GB/s", "20 GB/s"])
     found: dict[str, Any] = {

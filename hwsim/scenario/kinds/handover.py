@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from hwsim.scenario.schema.quantity import Bandwidth, Seconds
+from hwsim.scenario.schema.quantity import Bandwidth, Seconds, Share
 from hwsim.scenario.schema.record import Kind
 
 
@@ -56,4 +56,11 @@ class Distserve(_Handover):
     mode: Literal["pull"] = "pull"
 
 
-PART = (Nixl, Mooncake, Sglang, P2pNccl, Distserve)
+class InPlace(Kind):
+    """No way at all: both pools run on the same GPUs (``split``), and prefill has the share ``kv`` of the KV memory."""
+
+    kind: Literal["in_place"]
+    kv: Share = 0.2
+
+
+PART = (Nixl, Mooncake, Sglang, P2pNccl, Distserve, InPlace)

@@ -117,6 +117,7 @@ class Serve(Engine):
     router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     decode_router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = None
+    split: Annotated[Kind, Choice("split", "hwsim.serving.policies.split"), Short("kind")] | None = None
     admission: Annotated[Kind, Choice("admission", "hwsim.serving.policies.admission"), Short("kind")] | None = None
     autoscale: Annotated[Kind, Choice("autoscale", "hwsim.serving.policies.autoscale"), Short("kind")] | None = None
     faults: dict[Name, Fault] | None = None
