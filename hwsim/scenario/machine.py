@@ -149,7 +149,8 @@ def _bare(job: Job, name: str) -> Machine:
 
 
 def _profile(job: Job) -> EngineProfile:
-    return engine_profile.find(job.serve.engine)
+    profile, site = engine_profile.find(job.serve.engine), job.serve.site
+    return profile if site is None else profile.at_site(site.given())
 
 
 def _area(system: System, job: Job, name: str) -> Area:

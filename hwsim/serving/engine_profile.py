@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -65,6 +66,14 @@ class EngineProfile:
         if memory_bytes > 60 << 30:
             mib = max(mib, reserved["least_above_60_gib"])
         return round(1 - mib * 2**20 / memory_bytes, 3)
+
+    def at_site(self, times: Mapping[str, float]) -> EngineProfile:
+        """The profile with some host and server times (``host_base``, ``server_before``…) measured elsewhere."""
+        parts = {part: dict(getattr(self, part)) for part in ("host", "server")}
+        for name, value in times.items():
+            part, _, key = name.partition("_")
+            parts[part][key] = value
+        return replace(self, **parts)
 
     def first_token_extra(self, prompt_tokens: float) -> float:
         """Seconds that a client's TTFT is longer than the engine's."""

@@ -22,6 +22,16 @@ def calibrate(
         Path | None,
         typer.Option("--from", metavar="FILE", help="Output of fio (JSON), mlc, nvbandwidth (JSON) or nccl-tests."),
     ] = None,
+    bench: Annotated[
+        list[Path] | None,
+        typer.Option("--from-bench", metavar="FILE", help="Results of a benchmark client; may be given several times."),
+    ] = None,
+    scenario: Annotated[
+        str | None, typer.Option("--scenario", metavar="FILE", help="--from-bench: what was measured, as a scenario.")
+    ] = None,
+    constants: Annotated[
+        str, typer.Option("--fit", metavar="NAMES", help="--from-bench: at most three constants of serve.site.")
+    ] = "server_before,host_base,host_per_kernel",
     local: Annotated[bool, typer.Option("--local", help="Measure this machine.")] = False,
     out: Annotated[
         Path | None, typer.Option("-o", "--out", metavar="PATH", help="The file (or, for DATA, folder) to write.")
@@ -39,13 +49,17 @@ def calibrate(
     ] = None,
     json: Json = False,
 ) -> int:
-    """Fit cost laws to measured kernels in DATA, or write a device's file from FILE or from this machine."""
-    if (data is not None) + (measured is not None) + local != 1:
+    """Fit cost laws to measured kernels in DATA, a site's host times to benchmarks, or write a device's file."""
+    if (data is not None) + (measured is not None) + bool(bench) + local != 1:
         raise ScenarioError.of(
-            "takes one source of figures", where="hwsim calibrate", expected="DATA, --from FILE or --local"
+            "takes one source of figures",
+            where="hwsim calibrate",
+            expected="DATA, --from FILE, --from-bench FILE or --local",
         )
     if local:
         return _local(out, folder, full, json)
+    if bench:
+        return _bench(bench, scenario, constants, out, json)
     if measured is not None:
         return _tool(measured, out or Path("device.yaml"), like, name)
     assert data is not None
@@ -66,6 +80,24 @@ def _tool(measured: Path, out: Path, like: str | None, name: str | None) -> int:
         f"{key} at {len(points)} points" for key, points in found.points.items()
     ]
     print(f"{out}: {found.kind} {called}, {', '.join(what)}")
+    return 0
+
+
+def _bench(files: list[Path], scenario: str | None, constants: str, out: Path | None, json: bool) -> int:
+    """Host times of a site from results of a benchmark client."""
+    from hwsim.study.calibrate.site import fit_site
+    from hwsim.study.calibrate.write import write
+
+    if scenario is None:
+        raise ScenarioError.of("needs the scenario that was measured", where="--from-bench", expected="--scenario FILE")
+    found = fit_site(scenario, files, [name.strip() for name in constants.split(",") if name.strip()])
+    if json:
+        print_json(found.to_json())
+    else:
+        print("\n".join(found.text()))
+    if out is not None:
+        write(out, found.document())
+        print(f"written {out}", file=sys.stderr)
     return 0
 
 

@@ -29,6 +29,18 @@ ModelLength = Annotated[int | Literal["auto"], Quantity("tokens", least=1, words
 Cost = Annotated[Kind, Choice("cost", "hwsim.cost"), Short("kind")]
 
 
+class Site(Record):
+    """Times of this site's hosts in place of the engine profile's (``hwsim calibrate --from-bench`` fits them)."""
+
+    host_base: Seconds | None = None
+    host_per_row: Seconds | None = None
+    host_per_kernel: Seconds | None = None
+    server_before: Seconds | None = None
+    server_each: Seconds | None = None
+    server_before_per_token: Seconds | None = None
+    server_after: Seconds | None = None
+
+
 class LocalPrefill(Record):
     """Prompts shorter than ``below`` tokens stay on the decode replica."""
 
@@ -114,6 +126,7 @@ class Serve(Engine):
     """What serves: one pool inline or several by name, and how requests reach them."""
 
     engine: Text | None = None
+    site: Site | None = None
     router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     decode_router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = None
