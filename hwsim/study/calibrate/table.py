@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from hwsim.errors import Problem, ScenarioError, nearest
+from hwsim.study.calibrate import vidur
 
 NAME = re.compile(r"^(?P<gpu>[a-z0-9+.-]+(?:_[a-z0-9+.-]+)*?)_(?P<op>OPS)_(?P<software>[a-z0-9]+)-(?P<version>[^_]+)$")
 OTHER = re.compile(r"^[a-z0-9+.-]+_\w+_[a-z0-9]+-\d[^_]*\.csv(\.gz)?$")  # <gpu>_<any op>_<software>-<version>
@@ -71,7 +72,13 @@ class Table:
 
 
 def split_name(path: Path, ops: Iterable[str]) -> tuple[str, str, str, str] | None:
-    """GPU, operation, software and version of a file, or None if it is not named like a table of these operations."""
+    """GPU, operation, software and version of a file, or None if it is not named like a table of these operations.
+
+    A folder of Vidur's profiles (:mod:`hwsim.study.calibrate.vidur`) is one table of products.
+    """
+    profiled = vidur.folder_of(path)
+    if profiled is not None:
+        return (profiled.name.lower(), "gemm", "vidur", "profiles") if "gemm" in ops else None
     stem = path.name.removesuffix(".gz").removesuffix(".csv")
     if stem == path.name:
         return None
@@ -86,6 +93,7 @@ def find(data: Path, ops: Iterable[str]) -> list[Path]:
         raise ScenarioError.of("no such file or folder", where=str(data))
     paths = sorted(data.rglob("*.csv*")) if data.is_dir() else [data]
     found = [path for path in paths if split_name(path, ops) is not None]
+    found = list(dict.fromkeys(vidur.folder_of(path) or path for path in found))  # profiles of a GPU are one table
     if not found:
         raise ScenarioError.of(
             "no table of measured kernels",
@@ -107,7 +115,7 @@ def read(path: Path, needed: Iterable[str], ops: Iterable[str]) -> Table:
     """Read and check one table; problems name the first rows they are in (the header is row 1)."""
     name = split_name(path, ops)
     assert name is not None
-    raw = _parse(path)
+    raw = vidur.read(path, _parse) if vidur.folder_of(path) is not None else _parse(path)
     missing = [column for column in needed if column not in raw]
     if missing:
         raise ScenarioError(
