@@ -8,6 +8,7 @@ from heapq import heappop, heappush
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
 from hwsim.serving.engine import FAR, Engine
+from hwsim.serving.quiet import quiet_until
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Router, Seen
 from hwsim.serving.source import OpenLoop, Source
@@ -133,8 +134,11 @@ class Cluster:
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
         engine = self.engines[number]
         engine.advance(time, inclusive=inclusive)
-        call = engine.boundary()
-        self.calls[number] = FAR if call is None else call
+        if self.before:
+            self.calls[number] = max(quiet_until(engine), time)
+        else:  # whoever waits for an answer may act on it: every call counts
+            call = engine.boundary()
+            self.calls[number] = FAR if call is None else call
         self._hear(number, time, inclusive, int(inclusive))
 
     def _hear(self, number: int, time: int, inclusive: bool = False, late: int = 0) -> None:
@@ -176,12 +180,18 @@ class Cluster:
 
     def _deliver(self, request: Request, time: int) -> None:
         number = self.router.route(self.seen.turn(request), self.view)
-        self.engines[number].submit(request, time)
+        engine = self.engines[number]
+        engine.submit(request, time)
         self.loads.sent(number, request)
-        self.calls[number] = min(self.calls[number], time)
-        if self.due[number] > time:
-            self.due[number] = time
-            heappush(self.heap, (time, number))
+        moment = time
+        if self.before and request.status != "rejected":  # nothing happens up to the first call after the arrival
+            engine.advance(time)
+            moment = engine.next_call() or time
+        if moment < self.calls[number]:
+            self.calls[number] = moment
+        if moment < self.due[number]:
+            self.due[number] = moment
+            heappush(self.heap, (moment, number))
 
     def _arm(self) -> None:
         arrival = self.source.next_time()

@@ -16,14 +16,9 @@ if TYPE_CHECKING:
 
 def can_cruise(engine: Engine) -> bool:
     """True when the next call is a busy engine's and nobody but the decode rows wants anything of it."""
-    if engine.partials or engine.mail or engine.ready or (engine.notices and engine.waits):
+    if engine.partials or engine.ready or engine.held is not None or (engine.notices and engine.waits):
         return False
-    rows, pipeline = engine.rows, engine.pipeline
-    if (
-        not rows.count
-        or rows.count > engine.config.max_num_batched_tokens
-        or engine.stalled_until > pipeline.end_before
-    ):
+    if engine.stalled_until > engine.pipeline.end_before or engine.rows.count > engine.config.max_num_batched_tokens:
         return False
     return not engine.admission.waiting or not engine.scheduler.decides()
 
@@ -38,29 +33,32 @@ def cruise(engine: Engine, limit: int) -> int | None:
     whatever ``Engine.plain`` rules out.
     """
     rows, pipeline, pool, journal = engine.rows, engine.pipeline, engine.pool, engine.journal
-    inbox, leaving, running, waiting = engine.inbox, engine.leaving, engine.running, engine.admission.waiting
-    prices, due, phases, page = engine.prices, rows.due, rows.phases, rows.page
+    inbox, leaving, running, queued = engine.inbox, engine.leaving, engine.running, len(engine.admission.waiting)
+    prices, due, phases, page, paused = engine.prices, rows.due, rows.phases, rows.page, rows.late
     bounds, lets_in_whole, seats = journal.bounds, engine.scheduler.lets_in_whole, engine.config.max_num_seqs
+    replica, mail = engine.replica, engine.mail
+    stop = mail[0][0] if mail and mail[0][0] < limit else limit
+    call = pipeline.next_call()
     while True:
-        call, end = pipeline.end_before, pipeline.end
-        if pipeline.host_free > call:
-            call = pipeline.host_free
-        if call >= limit:
-            return None
-        beat = rows.beat
-        if due[0][0] <= beat:
+        if call >= stop:
+            engine.calls += 1
+            return None if call >= limit else call
+        beat, head = rows.beat, due[0]
+        if head[0] <= beat:
+            engine.calls += 1
             end_rows(engine)
-            if waiting or not rows.count or (engine.notices and engine.waits):
+            if queued or not rows.count or (engine.notices and engine.waits):
                 return call
-        elif leaving and engine.leaving_since < engine.calls:
+            head = due[0]
+        elif leaving:
             engine.free_leaving()
-            if waiting:
+            if queued:
                 return call
         arrival = inbox[0].arrival_alone if inbox else FAR
         if arrival <= call:
             if not (lets_in_whole and board(engine, call)):
                 return call
-            engine.calls += 1
+            call = pipeline.next_call()
             continue
         # -- how many steps
         count = rows.count
@@ -68,21 +66,21 @@ def cruise(engine: Engine, limit: int) -> int | None:
         price = prices.get(count)
         if price is None or not price.low <= context <= price.limit:
             price = prices[count] = engine.pricer.price(StepShape(count, (), count), context)
-        device, host = price.base + price.slope * context, price.host
+        device, host, end = price.base + price.slope * context, price.host, pipeline.end
         if call + host > end or host > device:
             return call
         slope = price.slope * count
-        finish, sequence, request = due[0]
+        finish, sequence, request = head
         if request.finish_beat != finish or request.sequence != sequence:
             finish = rows.next_due()
         steps = finish - beat
-        if leaving and waiting:
-            steps = 1
-        elif steps > 1:
-            if context + count * (steps - 1) > price.limit:
+        if steps > 1:
+            if leaving and queued:
+                steps = 1
+            elif context + count * (steps - 1) > price.limit:
                 steps = (price.limit - context) // count + 1
-            moment = limit
-            if arrival < limit and ((not waiting and len(running) < seats) or engine.scheduler.could_admit()):
+            moment = stop
+            if arrival < stop and ((not queued and len(running) < seats) or engine.scheduler.could_admit()):
                 moment = arrival
             if moment < FAR:  # the second call is at the end of the step in flight, the third one step later
                 distance, inner = moment - end, steps - 2
@@ -92,9 +90,7 @@ def cruise(engine: Engine, limit: int) -> int | None:
                     steps = 1 + steps_until(device, slope, distance, inner)
         # -- their pages
         first = beat % page
-        if steps == 1:
-            pages = phases[first]
-        elif steps < page:
+        if steps < page:
             pages = sum(phases[first : first + steps])
         else:
             pages = steps // page * count + sum(phases[first : first + steps % page])
@@ -104,27 +100,25 @@ def cruise(engine: Engine, limit: int) -> int | None:
             pool.take(phases[first])
             engine.free_leaving()
             pages -= phases[first]
-        if pages <= pool.blank:
-            pool.free -= pages
-            pool.blank -= pages
-        else:
-            pool.take(pages)
+        pool.take(pages)
         # -- their times
         triangle = steps * (steps - 1) >> 1
         price.steps += steps
         price.contexts += steps * context + count * triangle
         start = end if end > call else call
-        late = rows.catch_up(journal, start + device) if rows.late else 0
+        late = rows.catch_up(journal, start + device) if paused else 0
         rows.beat = beat + steps
         if steps == 1:
-            pipeline.end_before, pipeline.end, pipeline.host_free = end, end + device, call + host
+            pipeline.host_free = call + host
+            pipeline.end_before = call = end
             rows.end_before = rows.end
+            pipeline.end = rows.end = end + device
         else:
             last = device + slope * (steps - 1)
-            pipeline.end = end + steps * device + slope * triangle
-            pipeline.end_before = rows.end_before = pipeline.end - last
-            pipeline.host_free = pipeline.end_before - last + slope + host
-        rows.end = pipeline.end
+            end += steps * device + slope * triangle
+            pipeline.end = rows.end = end
+            pipeline.end_before = rows.end_before = call = end - last
+            pipeline.host_free = call - last + slope + host
         # -- the journal's row, as ``Journal.stretch`` writes it
         if not price.bound_low <= context <= price.bound_high:
             price.find_bound(context)
@@ -133,7 +127,7 @@ def cruise(engine: Engine, limit: int) -> int | None:
             code = journal.code(price.bounded)
         free = pool.free
         journal.packed += PACK_STRETCH(
-            engine.replica,
+            replica,
             engine.step,
             steps,
             start >> SUBTICK_BITS,
@@ -143,7 +137,7 @@ def cruise(engine: Engine, limit: int) -> int | None:
             0,
             context,
             len(running),
-            len(waiting),
+            queued,
             free,
             free - pool.blank,
             code,
@@ -151,4 +145,3 @@ def cruise(engine: Engine, limit: int) -> int | None:
         )
         engine.step += steps
         engine.scheduled_tokens += steps * count
-        engine.calls += 1

@@ -12,18 +12,18 @@ if TYPE_CHECKING:
 
 def end_rows(engine: Engine) -> None:
     """Rows that have had their last step leave; whose output is known now is freed, in running order."""
-    rows, size = engine.rows, engine.pool.block_size
+    rows, leaving = engine.rows, engine.leaving
     known: list[Request] = []
-    due, beat, depth, log = rows.due, rows.beat, engine.pipeline.depth, engine.log
-    if engine.leaving and engine.leaving_since < engine.calls:
-        known = engine.leaving[:]
-        engine.leaving.clear()
+    due, beat, page, depth, log = rows.due, rows.beat, rows.page, engine.pipeline.depth, engine.log
+    if leaving and engine.leaving_since < engine.calls:
+        known = leaving[:]
+        leaving.clear()
     while due and due[0][0] <= beat:
         finish, sequence, request = heappop(due)
         if request.finish_beat != finish or request.sequence != sequence:
             continue  # it had left before
         beats = beat - request.join_beat
-        request.pages = -(-(request.offset + beat) // size)
+        request.pages = -(-(request.offset + beat) // page)
         if log is not None:
             log.left(request, beat)
         rows.leave(request)
@@ -35,7 +35,7 @@ def end_rows(engine: Engine) -> None:
             last = rows.end_before if beats > 1 else request.last_token
             known.append(request)
         else:  # scheduled no more, but its pages are free only when the output in flight is known
-            engine.leaving.append(request)
+            leaving.append(request)
             engine.leaving_since = engine.calls
         engine.announce(request, last)
     if len(known) > 1:

@@ -125,7 +125,7 @@ class Engine:
         self.knots = False  # end stretches at knots of the context, where what the engine asks of capacities changes
         self.current: tuple[StepPrice, int] | None = None
         self.notices: deque[tuple[int, Request]] = deque()
-        self.plain = False  # nothing is asked of it but what ``cruise`` and ``boarding`` cover
+        self.plain: bool | None = None  # set at the first call: nothing is asked of it but what ``cruise`` and ``boarding`` cover
         self.sequence = 0
         self.scheduled_tokens = 0
         self.recomputed_tokens = 0
@@ -190,17 +190,18 @@ class Engine:
         is not earlier than a finish that has not been announced.
         """
         limit = until + 1 if inclusive else until
-        plain = self.pipeline.depth == 2 and not (
-            self.single_step or self.knots or self.windows or self.log is not None
-        )
-        self.plain = plain
+        plain = self.plain
+        if plain is None:
+            special = self.single_step or self.knots or self.windows or self.log is not None
+            plain = self.plain = self.pipeline.depth == 2 and not special
         notices, rows, pipeline, waiting = self.notices, self.rows, self.pipeline, self.admission.waiting
         while True:
-            if plain and can_cruise(self):
+            if plain and rows.count and can_cruise(self):
                 call = cruise(self, limit)
-                if call is not None:
-                    self._call(call, limit)
-                    continue
+                if call is None:
+                    return
+                self._call(call, limit)
+                continue
             if notices and self.waits and notices[0][0] < limit:
                 limit = notices[0][0]
             if rows.count or self.partials or waiting:
