@@ -98,17 +98,20 @@ class Disaggregation:
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        end = self.clock.now << SUBTICK_BITS
-        agenda, source = self.agenda, self.source
+        clock, agenda, source = self.clock, self.agenda, self.source
+        end = clock.now << SUBTICK_BITS
         while True:
             moment, arrival = agenda.next(), source.next_time()
             time = moment if arrival is None or moment < arrival else arrival
             if time > end:
-                break
+                tick = -(-time >> SUBTICK_BITS)
+                if time >= FAR or not clock.skip(tick):  # a transfer may end first
+                    break
+                end = tick << SUBTICK_BITS
             if arrival == time:
                 self._arrive(source.pop(), time)
             else:
-                self._advance(agenda.pop(), time)
+                self._advance(agenda.pop(moment), moment)
         self._arm()
 
     def _arm(self) -> None:

@@ -125,7 +125,9 @@ class Engine:
         self.knots = False  # end stretches at knots of the context, where what the engine asks of capacities changes
         self.current: tuple[StepPrice, int] | None = None
         self.notices: deque[tuple[int, Request]] = deque()
-        self.plain: bool | None = None  # set at the first call: nothing is asked of it but what ``cruise`` and ``boarding`` cover
+        self.plain: bool | None = (
+            None  # set at the first call: nothing is asked of it but what ``cruise`` and ``boarding`` cover
+        )
         self.sequence = 0
         self.scheduled_tokens = 0
         self.recomputed_tokens = 0

@@ -21,19 +21,14 @@ def quiet_until(engine: Engine) -> int:
     the price, pages that run out) ends it.
     """
     rows, pipeline = engine.rows, engine.pipeline
-    count, beat, due = rows.count, rows.beat, rows.due
+    count, due = rows.count, rows.due
     busy = engine.partials or engine.inbox or engine.admission.waiting or engine.mail or engine.ready
-    steps = 0
-    if engine.plain and count and not busy:
-        finish, sequence, request = due[0]
-        if request.finish_beat != finish or request.sequence != sequence:
-            finish = rows.next_due()
-            request = due[0][2]
-        steps = finish - beat
-    if not steps:
+    if not (engine.plain and count) or busy or rows.next_due() == rows.beat:
         call = boundary(engine)
         return FAR if call is None else call
-    context = rows.offsets + count * (beat + 1)
+    finish, _, request = due[0]
+    steps = finish - rows.beat
+    context = rows.offsets + count * (rows.beat + 1)
     price = engine.prices.get(count)
     if price is None or not price.low <= context <= price.limit:
         price = engine.prices[count] = engine.pricer.price(StepShape(count, (), count), context)

@@ -17,8 +17,8 @@ import pytest
 WORKER = Path(__file__).parent / "worker.py"
 
 
-def run_worker(requests: int, output: int, rate: float, *extra: str) -> dict[str, Any]:
-    command = [sys.executable, str(WORKER), str(requests), str(output), str(rate), *extra]
+def run_worker(*arguments: object) -> dict[str, Any]:
+    command = [sys.executable, str(WORKER), *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
@@ -51,6 +51,20 @@ def test_a_million_requests(benchmark: Any) -> None:
 def test_output_lengths_at_equal_utilisation(benchmark: Any, output: int, rate: float) -> None:
     """Rates at which about 45 requests run on average, none pre-empted: longer contexts make slower steps."""
     bench(benchmark, 20_000, output, rate, rounds=3)
+
+
+@pytest.mark.parametrize(
+    ("case", "requests"), [("replicas", 100_000), ("disaggregated", 10_000), ("shared_prefix", 20_000)]
+)
+def test_many_engines(benchmark: Any, case: str, requests: int) -> None:
+    results: list[dict[str, Any]] = []
+    benchmark.pedantic(
+        lambda: results.append(run_worker(case, requests)), rounds=3 if requests < 50_000 else 1, iterations=1
+    )
+    best = min(results, key=lambda result: result["cpu_s"])
+    benchmark.extra_info.update(best)
+    print(f"\n{case:>15}: {best['requests_per_cpu_s']:>9,.0f} requests per CPU second, {best['peak_mib']:.0f} MiB")
+    assert best["completed"] == requests
 
 
 def test_profile(benchmark: Any) -> None:

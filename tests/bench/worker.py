@@ -1,4 +1,7 @@
-"""One measured run in a process of its own: prints requests, CPU seconds by share, and peak memory as JSON."""
+"""One measured run in a process of its own: prints requests, CPU seconds by share, and peak memory as JSON.
+
+``worker.py REQUESTS OUTPUT_TOKENS RATE`` is one replica, ``worker.py CASE REQUESTS`` one of the cases below.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +28,44 @@ def scenario(requests: int, output: int, rate: float) -> dict[str, Any]:
     }
 
 
-def measure(requests: int, output: int, rate: float, profile: bool) -> dict[str, Any]:
+def replicas(requests: int) -> dict[str, Any]:
+    """64 replicas behind a router that looks at their loads, 640 requests a second."""
+    found = scenario(requests, 512, 640.0)
+    found["system"] = {"node": "dgx-h100", "nodes": 8}
+    found["serve"] |= {"replicas": 64, "router": "least_loaded"}
+    return found
+
+
+def disaggregated(requests: int) -> dict[str, Any]:
+    """Two prefill and two decode replicas, KV over 25 GB/s, 20 requests a second."""
+    found = scenario(requests, 512, 20.0)
+    one = {"replicas": 2, "tensor_parallel_size": 1}
+    found["serve"] = {
+        "handover": {"kind": "nixl", "bandwidth": "25 GB/s"},
+        "pools": {"prefill": {"role": "prefill", **one}, "decode": {"role": "decode", **one}},
+    }
+    return found
+
+
+def shared_prefix(requests: int) -> dict[str, Any]:
+    """16 replicas behind a router that knows prefixes; half of each prompt is shared, 160 requests a second."""
+    found = scenario(requests, 512, 160.0)
+    found["system"] = {"node": "dgx-h100", "nodes": 2}
+    found["serve"] |= {"replicas": 16, "router": "prefix_aware"}
+    found["workload"]["prefix"] = {"share": "100 %", "tokens": 256, "groups": 64}
+    return found
+
+
+CASES = {"replicas": replicas, "disaggregated": disaggregated, "shared_prefix": shared_prefix}
+
+
+def measure(spec: dict[str, Any], output: int, profile: bool) -> dict[str, Any]:
     """Simulate and measure: ``cpu_s`` covers building, drawing requests, the engine and its records."""
     import hwsim
     from hwsim.scenario.build import build
 
-    loaded = hwsim.load(scenario(requests, output, rate))
+    requests = spec["workload"]["requests"]
+    loaded = hwsim.load(spec)
     started = time.process_time()
     simulation = build(loaded)
     if profile:
@@ -73,10 +108,16 @@ PARTS = {
     "serving/batch": "pages",
     "hwsim/cost": "price",
     "serving/journal": "record",
+    "hwsim/kernel/random": "workload",
     "hwsim/kernel/clock": "SimPy and clock",
     "simpy": "SimPy and clock",
     "hwsim/workload": "workload",
-    "hwsim/kernel/random": "workload",
+    "serving/cluster": "router and hand-over",
+    "serving/policies": "router and hand-over",
+    "serving/disaggregation": "router and hand-over",
+    "serving/handover": "router and hand-over",
+    "serving/agenda": "router and hand-over",
+    "hwsim/kernel": "SimPy and clock",
     "serving/engine": "engine",
     "serving/admission": "engine",
     "serving/pipeline": "engine",
@@ -84,5 +125,8 @@ PARTS = {
 }
 
 if __name__ == "__main__":
-    count, tokens, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    print(json.dumps(measure(count, tokens, rate, "profile" in sys.argv[4:])))
+    if sys.argv[1] in CASES:
+        print(json.dumps(measure(CASES[sys.argv[1]](int(sys.argv[2])), 512, "profile" in sys.argv[3:])))
+    else:
+        count, tokens, rate = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+        print(json.dumps(measure(scenario(count, tokens, rate), tokens, "profile" in sys.argv[4:])))

@@ -71,6 +71,25 @@ def test_run_until_includes_that_instant_and_stands_there() -> None:
     assert (seen, clock.now) == ([1, 2, 3], 10)
 
 
+def test_time_is_skipped_only_where_nothing_else_is_due() -> None:
+    clock, seen = Clock(), []
+
+    def look() -> None:
+        seen.append((clock.now, clock.skip(15), clock.now))
+
+    clock.at(10, look, late=True)
+    clock.at(20, look, late=True)  # cannot go back, and nothing else is due
+    clock.at(12, lambda: None)
+    clock.run(until=14)
+    assert seen == [(10, False, 10)] and clock.now == 14
+    clock.at(14, look, late=True)
+    clock.run(until=14)
+    assert seen[1:] == [(14, False, 14)]  # the run ends there
+    clock.at(14, look, late=True)
+    clock.run(until=16)
+    assert seen[2:] == [(14, True, 15)] and clock.now == 16
+
+
 def test_the_past_is_refused() -> None:
     clock = Clock()
     clock.at(5, lambda: None)
