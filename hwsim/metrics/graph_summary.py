@@ -12,6 +12,7 @@ from typing import Any
 
 from hwsim.metrics.critical_path import critical_path
 from hwsim.metrics.digest import digest
+from hwsim.metrics.energy import energy
 
 SCHEMA = "hwsim-graph-summary/1"
 YEAR = 365.25 * 86400
@@ -28,7 +29,7 @@ def graph_summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict
     """All figures of a graph's run.
 
     ``facts``: ``name, seed, wall_seconds, makespan_s, tasks, flop, streams, capacities, copies, memory, steps, tokens,
-    storage {place: {endurance_bytes}}, warnings`` and ``folds`` for the critical path.
+    storage {place: {endurance_bytes}}, owned, warnings`` and ``folds`` for the critical path.
     """
     end = float(facts["makespan_s"])
     warnings = [str(text) for text in facts.get("warnings") or ()]
@@ -53,7 +54,8 @@ def graph_summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict
         "capacities": {name: _capacity(figures, end) for name, figures in facts["capacities"].items()},
         "links": {f"{copy['from']}-{copy['to']}": {"bytes": copy["bytes"]} for copy in facts["copies"]},
         "memory": facts["memory"],
-        "storage": _storage(facts, end, warnings),
+        **_energy(facts, end, tokens),
+        "storage": storage_life(facts, end, warnings),
         "bottleneck": {},
         "warnings": warnings,
     }
@@ -82,7 +84,7 @@ def _capacity(figures: Mapping[str, Any], end: float) -> dict[str, Any]:
     }
 
 
-def _storage(facts: Mapping[str, Any], end: float, warnings: list[str]) -> dict[str, Any]:
+def storage_life(facts: Mapping[str, Any], end: float, warnings: list[str]) -> dict[str, Any]:
     """Bytes read from and written to each drive, and its life in years if this goes on for ever."""
     found: dict[str, Any] = {}
     for place, drive in (facts.get("storage") or {}).items():
@@ -93,6 +95,15 @@ def _storage(facts: Mapping[str, Any], end: float, warnings: list[str]) -> dict[
         if written and not endurance:
             warnings.append(f"nobody gave an endurance of {place}: its life is not known")
         found[place] = {"read_bytes": read, "written_bytes": written, "life_years": life}
+    return found
+
+
+def _energy(facts: Mapping[str, Any], end: float, tokens: float | None) -> dict[str, Any]:
+    """Joules of what is owned, of what is used and of the boards in use, and of all that is owned for a token."""
+    amounts = {name: figures["amount"] for name, figures in facts["capacities"].items()}
+    found: dict[str, Any] = {**energy({**facts, "simulated_seconds": end, "amounts": amounts})}
+    whole = found["energy_joules"]
+    found["joules_per_token"] = whole / tokens if whole is not None and tokens else None
     return found
 
 

@@ -3,9 +3,9 @@
 ``slo``, ``assert``, ``study`` and ``claims`` use these names.  Besides the listed ones there are families:
 ``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound; of task
 graphs ``step.time``, ``graph.tflops``, ``link.<from>-<to>.bytes``, ``stream.<name>.busy``,
-``storage.<place>.read_bytes`` and ``.written_bytes``; of KV tiers ``tier.<name>.hit_rate`` (``gpu`` too),
-``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.life_years``, ``prefix.hit_rate`` and ``link.<name>.bytes``;
-of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
+``storage.<place>.read_bytes``, ``.written_bytes`` and ``.life_years``; of KV tiers ``tier.<name>.hit_rate`` (``gpu``
+too), ``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.life_years``, ``prefix.hit_rate`` and
+``link.<name>.bytes``; of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
 """
 
 from __future__ import annotations
@@ -198,6 +198,9 @@ def find(name: str, where: str = "") -> Metric:
         )
     if family == "storage" and pool and figure in ("read_bytes", "written_bytes"):
         return Metric(name, "bytes", f"{figure.replace('_', ' ')} of {pool}", ("storage", pool, figure), "bytes")
+    if family == "storage" and pool and figure == "life_years":
+        text = f"years until the endurance of {pool} is written if this goes on for ever"
+        return Metric(name, "years", text, ("storage", pool, figure), "count")
     if family == "bottleneck" and rest:
         text = f"share of the replicas' time in which {rest} bounds"
         return Metric(name, "share", text, ("bottleneck", rest), "share")

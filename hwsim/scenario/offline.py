@@ -14,7 +14,7 @@ from hwsim.part import Parts
 from hwsim.scenario.result import Result
 from hwsim.serving.static_batch import StaticBatches
 from hwsim.taskgraph.job import Job, Step
-from hwsim.taskgraph.pricer import GraphPricer
+from hwsim.taskgraph.pricer import COPIED, GraphPricer
 
 if TYPE_CHECKING:
     from hwsim.scenario.load import Scenario
@@ -102,7 +102,9 @@ def _limits(scenario: Scenario) -> dict[str, dict[str, float]]:
 
 def run_offline(scenario: Scenario, *, seed: int | None, record: str) -> Result:
     """Simulate it and return a result of the same shape as any serving run."""
+    from hwsim.metrics.graph_summary import storage_life
     from hwsim.metrics.summary import misses, summary
+    from hwsim.scenario.ownership import ownership
 
     started, cpu = time.perf_counter(), time.process_time()
     seed = scenario.spec.seed if seed is None else seed
@@ -116,9 +118,12 @@ def run_offline(scenario: Scenario, *, seed: int | None, record: str) -> Result:
         "gaps": {"gap_s": [], "count": []},
     }
     facts = _facts(scenario, job, pricer, batches) | {"seed": seed, "wall_seconds": time.perf_counter() - started}
-    facts["warnings"] = list(workload.warnings)
+    facts |= ownership(scenario, facts)
+    warnings = facts["warnings"] = list(workload.warnings)
+    drives = storage_life(facts, facts["simulated_seconds"], warnings)
     outcome = summary(facts, tables)
     outcome["parts"] = _parts(pricer, batches)
+    outcome["storage"] = drives
     from hwsim.metrics.digest import digest
 
     outcome["digest"] = digest(outcome, tables)
@@ -155,6 +160,9 @@ def _batches(scenario: Scenario, pricer: GraphPricer, seed: int) -> tuple[Static
 
 
 def _facts(scenario: Scenario, job: Job, pricer: GraphPricer, batches: StaticBatches) -> dict[str, Any]:
+    from hwsim.scenario.graph.run import storage
+    from hwsim.taskgraph.site import Site
+
     spec = scenario.spec
     busy: dict[str, float] = {}
     amounts: dict[str, float] = {}
@@ -166,6 +174,12 @@ def _facts(scenario: Scenario, job: Job, pricer: GraphPricer, batches: StaticBat
             amounts[demand.capacity] = (
                 amounts.get(demand.capacity, 0.0) + demand.base * price.steps + demand.slope * price.contexts
             )
+    copies = [
+        {"from": start, "to": end, "bytes": size}
+        for name, size in amounts.items()
+        if name.startswith(COPIED)
+        for start, end in [name.removeprefix(COPIED).split("-")]
+    ]
     slo = spec.slo.given() if spec.slo is not None else None
     gpus = job.system.gpus
     node = next(iter(job.system.groups.values())).node
@@ -179,7 +193,9 @@ def _facts(scenario: Scenario, job: Job, pricer: GraphPricer, batches: StaticBat
         "simulated_seconds": batches.now / SUBTICKS_PER_SECOND,
         "memory": pricer.memory,
         "busy_seconds_by_bound": busy,
-        "amounts": {_short(name): amount for name, amount in amounts.items()},
+        "amounts": {_short(name): amount for name, amount in amounts.items() if not name.startswith(COPIED)},
+        "copies": copies,
+        "storage": storage(Site(job.system), [place for copy in copies for place in (copy["from"], copy["to"])]),
         "capacities": _capacities(node),
         "energy": None,
         "prices": {"usd_per_gpu_hour": node.devices["gpu"].hourly_price()} if "gpu" in node.devices else None,

@@ -18,6 +18,7 @@ from hwsim.taskgraph.job import Job, Step
 from hwsim.taskgraph.program import Segment
 from hwsim.taskgraph.site import Site
 
+COPIED = "copied "  # demands of this name are bytes between two places, which take no capacity of that name
 KNOT = 1.05  # contexts that are run are at most this factor apart
 FIRST_KNOT = 64
 
@@ -188,8 +189,13 @@ def _components(first: PassTime, last: PassTime, start: int, end: int) -> tuple[
 
 def _demands(first: PassTime, last: PassTime, start: int, end: int) -> tuple[Demand, ...]:
     found = []
-    for name in dict.fromkeys([*first.amounts, *last.amounts]):
-        low, high = first.amounts.get(name, 0.0), last.amounts.get(name, 0.0)
+    before, after = _taken(first), _taken(last)
+    for name in dict.fromkeys([*before, *after]):
+        low, high = before.get(name, 0.0), after.get(name, 0.0)
         slope = (high - low) / (end - start) if end > start else 0.0
         found.append(Demand(name, low - slope * start, slope))
     return tuple(found)
+
+
+def _taken(passed: PassTime) -> dict[str, float]:
+    return passed.amounts | {COPIED + name: size for name, size in passed.copies.items()}

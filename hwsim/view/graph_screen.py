@@ -65,5 +65,9 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield place, f"{quantity(drive['read_bytes'], 'bytes')} read, {written} written{life}"
     if summary["tflops"]:
         yield "compute", f"{plain(summary['tflops'])} TFLOP/s"
+    if summary["energy_joules"]:
+        per = summary["joules_per_token"]
+        tail = f", {plain(per)} J a token" if per is not None else ""
+        yield "energy", f"{plain(summary['energy_joules'])} J of all that is owned{tail}"
     wall = "" if summary["wall_seconds"] is None else f" in {summary['wall_seconds']:,.2f} s"
     yield "simulated", f"{plain(summary['simulated_seconds'])} s{wall}; {summary['tasks']:,} tasks"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import ScenarioError
@@ -72,22 +72,40 @@ class GraphRun:
         return found
 
     def _storage(self) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for copy in account(self.site.executor)["copies"]:
-            for place in (copy["from"], copy["to"]):
-                leaf = place.rpartition("/")[2]
-                device = self.site.device(place)
-                if device is not None and leaf.rstrip("0123456789") in STORAGE:
-                    endurance = device.get("endurance")
-                    whole = device.count if leaf == leaf.rstrip("0123456789") else 1
-                    found[place] = {"endurance_bytes": endurance and endurance * whole}
-        return dict(sorted(found.items()))
+        places = [place for copy in account(self.site.executor)["copies"] for place in (copy["from"], copy["to"])]
+        return storage(self.site, places)
+
+
+def storage(site: Site, places: Iterable[str]) -> dict[str, Any]:
+    """Bytes that the drives at these places may be written in their life (None: nobody says); others are left out."""
+    found: dict[str, Any] = {}
+    for place in sorted(set(places)):
+        leaf = place.rpartition("/")[2]
+        device = site.device(place)
+        if device is not None and leaf.rstrip("0123456789") in STORAGE:
+            endurance = device.get("endurance")
+            whole = device.count if leaf == leaf.rstrip("0123456789") else 1
+            found[place] = {"endurance_bytes": endurance and endurance * whole}
+    return found
+
+
+def _used(job: GraphRun) -> dict[str, int]:
+    """GPUs by group whose tensor cores or memory something took."""
+    groups = job.system.groups
+    found = dict.fromkeys(groups, 0)
+    for capacity, amount in job.site.executor.delivered().items():
+        place, _, kind = capacity.name.rpartition(".")
+        prefix = place.rpartition("/")[0].partition("/")[0]
+        group = prefix if prefix in groups else next(iter(groups))
+        found[group] += bool(amount) and kind == "hbm"
+    return found
 
 
 def run_graph(
     scenario: Scenario, *, seed: int | None, record: str, progress: Callable[[float, str], None] | None = None
 ) -> Result:
     """Simulate a scenario with ``graph:``; without folding where everything is recorded."""
+    from hwsim.hardware.owned import owned
     from hwsim.metrics.graph_summary import graph_summary
     from hwsim.metrics.summary import misses
 
@@ -96,6 +114,7 @@ def run_graph(
     executor = job.run()
     check_finished(executor, lambda name, capacity: _again(scenario, name, capacity))
     facts = job.facts() | {
+        "owned": owned(job.system, _used(job)),
         "name": scenario.name,
         "seed": scenario.spec.seed if seed is None else seed,
         "wall_seconds": time.perf_counter() - started,
