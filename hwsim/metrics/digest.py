@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-VOLATILE = ("digest", "wall_seconds")
+VOLATILE = ("digest", "wall_seconds", "intervals")  # intervals follow from the rest and from committed spreads
 ON_DEMAND = ("spans", "schedule")
 
 

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
+from hwsim.metrics import registry
 from hwsim.metrics.assertion import Assertion
 from hwsim.metrics.breakdown import breakdown, handover
 from hwsim.metrics.cost import costs
 from hwsim.metrics.digest import digest
 from hwsim.metrics.energy import energy, utilisation
+from hwsim.metrics.interval import FIGURES, intervals
 from hwsim.metrics.kv_tiers import kv_tiers
 from hwsim.metrics.latency import Latencies, completed
 from hwsim.metrics.load import queue_growth, steady_window, step_ends
@@ -38,7 +40,7 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
 
     ``facts``: ``name, seed, simulated_seconds, wall_seconds, gpus_owned, gpus_used, memory, busy_seconds_by_bound,
     amounts, capacities, energy {idle_w, pj_per_flop, pj_per_byte, tdp_w}, prices {usd_per_gpu_hour}, slo, bound,
-    warnings, steps, stretches, events`` and, to be passed on, ``model`` and ``gpu``.  ``tables``: ``requests``,
+    warnings, steps, stretches, events, costs`` and, to be passed on, ``model`` and ``gpu``.  ``tables``: ``requests``,
     ``steps`` and ``gaps``.
     """
     warnings = [str(warning) for warning in facts.get("warnings") or ()]
@@ -82,6 +84,10 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
     found["warnings"] = list(dict.fromkeys(warnings))
     plain = _plain(found)
     plain["digest"] = digest(plain, tables)
+    figures = {name: registry.find(name).read(plain) for name in FIGURES}
+    plain["intervals"] = intervals(
+        figures, requests, limits_of(facts.get("slo")), facts.get("costs"), open_loop=bool(facts.get("open_loop"))
+    )
     return plain
 
 

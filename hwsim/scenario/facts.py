@@ -83,6 +83,7 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
         "busy_seconds_by_bound": {},
         "amounts": {},
         "warnings": simulation.warnings,
+        "open_loop": all(intake.workload.closed is None for intake in simulation.intakes),
         "steps": sum(engine.step for engine in engines),
         "stretches": simulation.journal.stretches,
         "events": simulation.clock.events,

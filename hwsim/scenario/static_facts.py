@@ -19,6 +19,7 @@ def static_facts(simulation: Simulation) -> dict[str, Any]:
         "name": simulation.scenario.name,
         "model": _joined([machine.model.hf_id for machine in machines if machine.model is not None]),
         "gpu": _joined([machine.device.name for machine in machines if machine.device is not None]),
+        "costs": _costs(machines),
         "replicas": len(simulation.engines),
         "tensor_parallel_size": first.tensor_parallel_size if _same(machines, "tensor_parallel_size") else None,
         "gpus_owned": max(machine.gpus_owned for machine in machines),
@@ -57,6 +58,14 @@ def pool_facts(pool: Pool, pools: int) -> dict[str, Any]:
         "block_size": machine.config.block_size,
         "places": [list(gpus) for gpus in machine.places],
     }
+
+
+def _costs(machines: list[Machine]) -> str | None:
+    """Where the prices of steps are from: fitted on the device, borrowed from a relative, or given (None)."""
+    laws = [machine.efficiency for machine in machines]
+    if any(law is None for law in laws):
+        return None
+    return "borrowed" if any(law.borrowed for law in laws if law is not None) else "calibrated"
 
 
 def _joined(names: list[str]) -> str | None:

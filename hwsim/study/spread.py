@@ -5,16 +5,18 @@ from __future__ import annotations
 import math
 import re
 import zlib
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from hwsim.metrics import interval
 
 if TYPE_CHECKING:
     from hwsim.cost.efficiency.coefficients import Efficiency
     from hwsim.study.rows import Row
 
 NINETY = 1.645  # standard deviations that 90 % of absolute errors lie within
-EIGHTY = 1.2816  # and 80 %
 THIRD = 3
 _P90 = re.compile(r"p90\s*\**\s*([\d.]+)\s*%")
 STEMS = {
@@ -76,16 +78,41 @@ def calibrating(group: str) -> bool:
     return zlib.crc32(group.encode()) % THIRD == 0
 
 
-def of_system(metric: str) -> float | None:
-    """Standard deviation of log(simulated / measured) of a whole system's metric."""
-    stem = STEMS.get(metric, re.split(r"[._]", metric)[0])
-    entry = table()["systems"].get(stem)
-    return None if entry is None else float(entry["sigma"])
+def kind_of(metric: str) -> str:
+    """The kind of spread that holds for a metric."""
+    return STEMS.get(metric, re.split(r"[._]", metric)[0])
+
+
+@cache
+def borrows(device: str) -> bool:
+    """Whether the costs of a device are those of a relative."""
+    from hwsim.cost.efficiency import find
+    from hwsim.errors import HwsimError
+    from hwsim.hardware.find import find_device
+
+    try:
+        return bool(find(find_device(device, "gpu")).borrowed)
+    except HwsimError:
+        return True
 
 
 def with_interval(row: Row) -> Row:
-    """The row with its 80 % interval, unless its group was used to fit the spread."""
-    sigma = of_system(row.metric)
+    """The row with the 80 % interval that a run of it shows, unless its group was used to fit the spread."""
+    sigma = interval.spread(kind_of(row.metric), borrowed=borrows(row.device))
     if sigma is not None and row.simulated and not calibrating(row.group):
-        row.low, row.high = row.simulated * math.exp(-EIGHTY * sigma), row.simulated * math.exp(EIGHTY * sigma)
+        row.low, row.high = interval.around(row.simulated, sigma)
     return row
+
+
+def fitted(rows: Iterable[Row]) -> list[tuple[str, str, int, float]]:
+    """Kind, ``calibrated`` or ``borrowed``, rows, and the spread that the calibrating third of the groups has."""
+    errors: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        if calibrating(row.group) and row.simulated and row.measured > 0 and row.split == "score":
+            source = "borrowed" if borrows(row.device) else "calibrated"
+            errors.setdefault((kind_of(row.metric), source), []).append(abs(math.log(row.simulated / row.measured)))
+    found = []
+    for (kind, source), sizes in sorted(errors.items()):
+        sizes.sort()
+        found.append((kind, source, len(sizes), sizes[min(int(0.8 * len(sizes)), len(sizes) - 1)] / interval.EIGHTY))
+    return found

@@ -20,6 +20,8 @@ ROWS = (
     ("E2E", "e2e_ms"),
     ("queue wait", "queue_wait_ms"),
 )
+MS = ("ttft", "tpot")
+SHORT = {"ttft": "TTFT", "tpot": "TPOT", "throughput": "output/s", "slo": "SLO"}
 BAR = 18
 MOST_WARNINGS = 6
 
@@ -102,6 +104,7 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             yield "", f"{kept}; goodput {plain(summary['goodput'])} /s"
     if text := least(summary):
         yield "bound", text
+    yield from _intervals(summary)
     yield from _shares(summary)
     yield from _memory(summary)
     if text := handed_over(summary):
@@ -125,6 +128,21 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         "simulated",
         f"{summary['simulated_seconds']:,.1f} s{wall}; {steps:,} steps in {stretches:,} stretches",
     )
+
+
+def _intervals(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The 80 % intervals of the headline figures in their units, sampling and model apart."""
+    for kind in ("sampling", "model"):
+        texts: dict[str, list[str]] = {}
+        for name, ends in (summary.get("intervals") or {}).items():
+            stem, _, rest = name.partition(".")
+            if ends[kind] is not None and stem in SHORT:
+                low, high = (plain(end) for end in ends[kind])
+                texts.setdefault(SHORT[stem], []).append(
+                    f"{rest} {low} to {high}" if stem in MS else f"{low} to {high}"
+                )
+        if texts:
+            yield f"80 % {kind}", "; ".join(f"{name} {', '.join(some)}" for name, some in texts.items())
 
 
 def _shares(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

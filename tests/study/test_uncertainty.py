@@ -10,6 +10,7 @@ import pytest
 
 from hwsim.cli import main
 from hwsim.cost.price import Component, StepPrice, StepShape
+from hwsim.metrics import interval
 from hwsim.scenario.load import load
 from hwsim.scenario.run import run
 from hwsim.study import spread
@@ -74,12 +75,23 @@ def test_intervals_are_quantiles() -> None:
 
 def test_spreads_of_systems_leave_their_own_third_out() -> None:
     groups = [f"model{number}" for number in range(60)]
-    rows = [spread.with_interval(Row("s", "c", "d", "m", "e", "tpot", 10, 10, group=group)) for group in groups]
+    rows = [spread.with_interval(Row("s", "c", "H100-SXM", "m", "e", "tpot", 10, 10, group=group)) for group in groups]
     with_bars = [row for row in rows if row.low is not None]
     assert 20 < len(with_bars) < 55
-    sigma = spread.of_system("tpot")
+    sigma = interval.spread("tpot")
     assert sigma is not None and with_bars[0].high == pytest.approx(10 * math.exp(1.2816 * sigma))
-    assert spread.of_system("knee") is None
+    assert interval.spread("knee") is None
+
+
+def test_a_spread_is_that_of_the_calibrating_third() -> None:
+    groups = [f"model{number}" for number in range(60)]
+    rows = [
+        Row("s", "c", "H100-SXM", "m", "e", "tpot", 10, 10 * (1.2 if spread.calibrating(group) else 3), group=group)
+        for group in groups
+    ]
+    ((kind, source, count, sigma),) = spread.fitted(rows)
+    assert (kind, source) == ("tpot", "calibrated") and count == sum(map(spread.calibrating, groups))
+    assert sigma == pytest.approx(math.log(1.2) / 1.2816)
 
 
 def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
