@@ -140,7 +140,7 @@ def test_layers_and_experts_left_to_the_processor(tmp_path: Path) -> None:
 
 def moe_line(kind: str, load: str, metric: str, *, ep: int = 32, mode: str = "", length: int = 4096) -> str:
     start = f"SEEN,s,in-house,DeepSeek-V3,f,,H800,,,,{ep},,,{length}"
-    return f"{start},{kind},{load},{mode},{metric},1000.0,tokens/s/GPU,p,"
+    return f"{start},{kind},{load},{mode},{metric},1000.0,{'ms' if metric == 'ttft' else 'tokens/s/GPU'},p,"
 
 
 def test_steps_of_many_ranks(tmp_path: Path) -> None:
