@@ -12,7 +12,7 @@ from hwsim.study.protocol import Protocol
 from hwsim.study.rows import Row
 
 Progress = Callable[[float, str], None]
-SENSITIVE = 40  # points at most under each alternative protocol
+SENSITIVE = 24  # points at most under each alternative protocol
 
 
 class Suite:

@@ -32,7 +32,8 @@ def validate(
     """Simulate the measured cases of SUITE… and print how far off they are; without --data all of HWSIM_DATA."""
     from hwsim.cli.progress import progress_bar
     from hwsim.study.points import teller
-    from hwsim.study.validation import lines, page, select
+    from hwsim.study.scorecard import lines, page
+    from hwsim.study.validation import select
     from hwsim.study.validation import validate as validated
 
     use_parts(parts)

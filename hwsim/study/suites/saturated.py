@@ -49,7 +49,7 @@ class Saturated(Suite):
     targets = "throughput 12 % median"
 
     files = ("tensorrt_llm.csv", "argonne_llm_inference_bench.csv", "mlperf.csv")
-    every = 4
+    every = 6
 
     def client(self, point: Point) -> Protocol:
         """Everything queued, or one batch."""

@@ -23,7 +23,7 @@ class Serving(Suite):
     targets = "TPOT 10/30 %, TTFT 20/50 %"
 
     files = ("measured/silicon_serving_points.csv", "gpu_kernels/e2e_serving_public.csv.gz")
-    every = 2
+    every = 3
 
     def points(self, data: Path | None = None) -> Iterator[Point]:
         """Aggregated points, without repetition."""
