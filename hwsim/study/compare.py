@@ -17,7 +17,10 @@ SOME = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One figure: measured, simulated, relative error, likely cause (only of a notable error)."""
+    """One figure: measured, simulated, relative error, likely cause (only of a notable error).
+
+    ``low`` and ``high``: the 80 % interval of the model around the simulated figure, where the run knows one.
+    """
 
     metric: str
     unit: str
@@ -25,6 +28,8 @@ class Line:
     simulated: float | None
     error: float | None
     cause: str
+    low: float | None = None
+    high: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """The line as plain data."""
@@ -51,9 +56,22 @@ def compare(summary: Mapping[str, Any], bench: Bench) -> list[Line]:
             lines.append(Line(name, unit, measured, None, None, "this run gives no value"))
             continue
         error = simulated / measured - 1
-        lines.append(Line(name, unit, measured, simulated, error, cause(name, error, summary, bench)))
+        why = cause(name, error, summary, bench)
+        lines.append(Line(name, unit, measured, simulated, error, why, *_model(name, simulated, summary)))
     order = {"ttft": 0, "tpot": 1, "itl": 2, "e2e": 3}
     return sorted(lines, key=lambda line: order.get(line.metric.split(".")[0].split()[0], 4))
+
+
+def _model(name: str, simulated: float, summary: Mapping[str, Any]) -> tuple[float | None, float | None]:
+    """The run's 80 % model interval, of a figure of its own or of the same kind, laid around this one."""
+    from hwsim.metrics import registry
+
+    stem = name.split(".")[0].split()[0]
+    for headline, found in (summary.get("intervals") or {}).items():
+        ends, value = found.get("model"), registry.find(headline).read(summary)
+        if ends and value and headline.split(".")[0] == stem:
+            return simulated * ends[0] / value, simulated * ends[1] / value
+    return None, None
 
 
 def cause(name: str, error: float, summary: Mapping[str, Any], bench: Bench) -> str:
@@ -104,16 +122,17 @@ def _of_tpot(error: float, summary: Mapping[str, Any]) -> str:
 
 def text(lines: list[Line], bench: Bench) -> list[str]:
     """The table for a terminal."""
-    rows = [("metric", "unit", "measured", "simulated", "error", "likely cause")]
+    rows = [("metric", "unit", "measured", "simulated", "80 % model", "error", "likely cause")]
     for line in lines:
         simulated = f"{line.simulated:.4g}" if line.simulated is not None else ""
         error = f"{line.error:+.1%}" if line.error is not None else ""
-        rows.append((line.metric, line.unit, f"{line.measured:.4g}", simulated, error, line.cause))
-    widths = [max(len(row[i]) for row in rows) for i in range(6)]
+        between = "" if line.low is None or line.high is None else f"{line.low:.3g} to {line.high:.3g}"
+        rows.append((line.metric, line.unit, f"{line.measured:.4g}", simulated, between, error, line.cause))
+    widths = [max(len(row[i]) for row in rows) for i in range(7)]
     out = [f"measured by {bench.tool}"]
     for row in rows:
         cells = (
-            cell.rjust(width) if 2 <= i <= 4 else cell.ljust(width)
+            cell.rjust(width) if 2 <= i <= 5 else cell.ljust(width)
             for i, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         out.append("  ".join(cells).rstrip())

@@ -138,3 +138,11 @@ def test_a_run_compared_with_its_own_export(
     data = json.loads(capsys.readouterr().out)
     assert len(data["lines"]) > 10 and all(abs(line["error"]) < 1e-9 for line in data["lines"])
     assert main(["compare", "r"]) == 2
+
+
+def test_a_figure_lies_in_the_interval_of_its_kind(tmp_path: Path) -> None:
+    summary = SUMMARY | {"intervals": {"ttft.p50": {"sampling": None, "model": [45.0, 180.0]}}}
+    path = written(tmp_path, {"mean_ttft_ms": 50, "median_tpot_ms": 9})
+    found = {line.metric: line for line in compare(summary, read_bench(path))}
+    assert (found["ttft.mean"].low, found["ttft.mean"].high) == (50.0, 200.0)
+    assert found["tpot.p50"].low is None
