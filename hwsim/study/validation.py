@@ -27,6 +27,7 @@ class Validated:
     peers: str = ""
     targets: str = ""
     seconds: float = 0.0
+    misses: str = ""
     every: int = 1  # one case in so many was simulated
     sensitivity: list[tuple[str, list[Row]]] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
@@ -139,6 +140,7 @@ def validate(
             rows,
             getattr(suite, "peers", ""),
             getattr(suite, "targets", ""),
+            misses=getattr(suite, "misses", ""),
             every=1 if full or data is not None else getattr(suite, "every", 1),
         )
         if sensitivity and hasattr(suite, "sensitivity"):
