@@ -26,6 +26,10 @@ STEMS = {
     "request_throughput": "throughput",
     "mlperf_output_throughput": "throughput",
     "energy_per_token": "energy",
+    "avg_power": "energy",
+    "prefill_throughput_per_gpu": "throughput",
+    "decode_throughput_per_gpu": "throughput",
+    "total_token_throughput_per_gpu": "throughput",
     "decode_speed": "throughput",
     "prefill_speed": "throughput",
 }

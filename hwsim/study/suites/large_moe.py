@@ -37,6 +37,12 @@ class LargeMoe(Suite):
     """Expert-parallel serving of models that no node holds alone, and of one node."""
 
     title = "large mixtures of experts with expert parallelism"
+    misses = (
+        "throughput of one node is met within 10 %, TTFT is a fifth of what was measured: prefill of this model "
+        "outside CUDA graphs is paced by its host. Steps over 32 and 128 ranks are several times too slow: the "
+        "experts' law of these devices is borrowed from one whose kernels sort the tokens of all ranks, and "
+        "communication is added where two micro-batches would hide it"
+    )
 
     files = ("large_scale_moe.csv",)
 
