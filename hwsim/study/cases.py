@@ -160,6 +160,12 @@ def device(name: str) -> str:
         return name
 
 
+def _nodes(gpu: str, count: int) -> int:
+    """How many of its usual node hold so many GPUs."""
+    usual = naming.node(gpu, count)
+    return -(-count // int(usual["gpu"]["count"])) if isinstance(usual, dict) else 1
+
+
 def scenario_of(
     point: Point,
     protocol: Protocol,
@@ -179,6 +185,7 @@ def scenario_of(
     gpu = naming.gpu(point.gpu)
     tp, pp, dp, concluded = layout(point)
     assumed = "; ".join(text for text in (assumed, concluded) if text)
+    nodes = max(nodes, _nodes(gpu, tp * pp * dp))
     model: dict[str, Any] = {"like": hf_id}
     if dtype is not None:
         model["dtype"] = dtype
