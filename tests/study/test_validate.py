@@ -13,7 +13,7 @@ from hwsim.cli import main
 from hwsim.errors import ScenarioError
 from hwsim.study import naming
 from hwsim.study.cases import sample
-from hwsim.study.layout import layout
+from hwsim.study.layout import layout, undone
 from hwsim.study.measured import points
 from hwsim.study.suites.serving import PART as SERVING
 from hwsim.study.suites.serving import gathered
@@ -196,3 +196,24 @@ def test_layouts_from_what_rows_give(groups: dict[str, object], found: tuple[int
     (point,) = points(file(tmp_path, line()))
     changed = replace(point, **({"tp": 0, "pp": 0, "ep": 0, "dp": 0, "gpus": 0} | groups))
     assert layout(changed)[:3] == found
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ((64, 1, 8), (8, 1, 8)),
+        ((1, 16, 4), (1, 4, 4)),
+        ((4, 4, 16), (4, 1, 4)),
+        ((8, 1, 8), (8, 1, 8)),
+        ((2, 4, 8), (2, 4, 8)),
+        ((16, 1, 1), (16, 1, 1)),
+    ],
+)
+def test_sizes_multiplied_by_expert_parallelism_are_taken_back(
+    given: tuple[int, int, int], found: tuple[int, int, int], tmp_path: Path
+) -> None:
+    (point,) = points(file(tmp_path, line()))
+    tp, dp, ep = given
+    back = undone(replace(point, tp=tp, dp=dp, ep=ep, gpus=tp * dp))
+    assert (back.tp, back.dp, back.ep) == found and back.gpus == found[0] * found[1]
+    assert ("taken back" in back.note) == (given != found)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hwsim.study import naming
 from hwsim.study.cases import Case, rows_of, scenario_of, skipped
+from hwsim.study.layout import undone
 from hwsim.study.measured import Point, columns, data_folder, lines, number, points, whole
 from hwsim.study.protocol import Protocol, protocol
 from hwsim.study.suite import Suite
@@ -54,7 +55,7 @@ def gathered(data: Path | None) -> list[Point]:
         paths = sorted(path for path in data.iterdir() if ".csv" in path.suffixes) if data.is_dir() else [data]
     found: dict[str, Point] = {}
     for path in paths:
-        for point in _read(path):
+        for point in map(undone, _read(path)):
             if point.mode.startswith("agg") and point.gpus <= 16:
                 found.setdefault(_identity(point), point)
     return list(found.values())
@@ -111,7 +112,7 @@ def case_of(point: Point, load: Protocol) -> Case:
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
     for row in rows:
-        row.note = assumed
+        row.note = "; ".join(text for text in (assumed, point.note.partition("; ")[2]) if text)
     return Case(rows, [f"{row.metric}.{load.statistic}" for row in rows], scenario)
 
 
