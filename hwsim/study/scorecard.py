@@ -134,10 +134,12 @@ def _spreads(made: Page, rows: Sequence[Row]) -> None:
     cells = []
     for kind, costs, count, size in found:
         committed = interval.spread(kind, borrowed=costs == "borrowed")
+        if committed is None:
+            continue
         mine = [row for row in rows if kind_of(row.metric) == kind and borrows(row.device) == (costs == "borrowed")]
         known, inside = covered(mine)
         holds = f"{inside / known:.0%} of {known:,}" if known else ""
-        cells.append((kind, costs, f"{count:,}", f"{size:.2f}", f"{committed:.2f}" if committed else "", holds))
+        cells.append((kind, costs, f"{count:,}", f"{size:.2f}", f"{committed:.2f}", holds))
     made.table(
         ("figure", "costs", "rows of the third", "their spread", "committed", "holds"), cells, numbers=range(2, 6)
     )
