@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.errors import Problem, ScenarioError
 from hwsim.kernel.activity import Activity
 from hwsim.part import Parts
+from hwsim.scenario.lora import caches, users
 from hwsim.scenario.routers import limited
+from hwsim.serving.adapted import Adapted
 from hwsim.serving.controlled import Controlled
 from hwsim.serving.faults import Fault
 from hwsim.serving.outlook import EngineOutlook
@@ -31,7 +34,7 @@ def is_controlled(job: Job) -> bool:
     """Whether anything but the router decides about the replicas of a job, or forecasts are wanted."""
     serve = job.serve
     forecast = serve.router is not None and serve.router.kind == "slo_aware"
-    return bool(serve.admission or serve.autoscale or serve.faults or forecast)
+    return bool(serve.admission or serve.autoscale or serve.faults or forecast or serve.lora)
 
 
 def controlled(simulation: Simulation, job: Job, engines: list[Engine], source: Source, router: Router) -> Controlled:
@@ -43,7 +46,10 @@ def controlled(simulation: Simulation, job: Job, engines: list[Engine], source: 
         if parameters.kind == "slo":
             parameters = limited(job, parameters, "serve.admission")
         gate = GATES.get(parameters.kind)(parameters)
-    return Controlled(
+    kind: Any = Controlled
+    if serve.lora is not None:
+        kind = partial(Adapted, users=users(simulation, job), caches=caches(simulation, job))
+    return kind(
         engines,
         source,
         router,
@@ -125,7 +131,7 @@ def _loader(simulation: Simulation, job: Job, place: str, where: str) -> Callabl
     fabric = simulation.fabric_of(machine.system)
 
     def load(number: int, on_done: Callable[[], object]) -> None:
-        pool, gpus = _home(pools, number)
+        pool, gpus = home(pools, number)
         assert pool.machine.room is not None
         left = len(gpus)
 
@@ -147,12 +153,12 @@ def _loader(simulation: Simulation, job: Job, place: str, where: str) -> Callabl
                 on_done=arrived,
             ).submit()
 
-    for gpu in _home(pools, 0)[1]:  # a place without a way is found now
+    for gpu in home(pools, 0)[1]:  # a place without a way is found now
         fabric.route(place if "/" in place else gpu.rpartition("/")[0] + "/" * ("/" in gpu) + place, gpu)
     return load
 
 
-def _home(pools: list[Pool], number: int) -> tuple[Pool, tuple[str, ...]]:
+def home(pools: list[Pool], number: int) -> tuple[Pool, tuple[str, ...]]:
     """The pool of an engine by its place among those of the job, and its GPUs."""
     for pool in pools:
         if number < len(pool.engines):

@@ -22,6 +22,8 @@ from hwsim.scenario.tables import (
 )
 from hwsim.scenario.tier_tables import tier_tables
 from hwsim.scenario.wall_time import timelines
+from hwsim.serving.adapted import Adapted
+from hwsim.serving.adapters import AdapterCache
 from hwsim.serving.controlled import Controlled
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.fleet import DOWN, STARTING, STOPPED
@@ -150,7 +152,15 @@ def _fleet(simulation: Simulation, end: int) -> dict[str, Any] | None:
         "powered_share": min(used / whole, 1.0) if whole else 1.0,
         **counts,
         "requests_moved": sum(part.moved for part in fleets),
+        **_adapters([cache for part in fleets if isinstance(part, Adapted) for cache in part.caches]),
     }
+
+
+def _adapters(caches: list[AdapterCache]) -> dict[str, int]:
+    """How often an adapter was on the GPU when a request came, and how often it was fetched."""
+    if not caches:
+        return {}
+    return {"adapter_hits": sum(cache.hits for cache in caches), "adapter_loads": sum(cache.loads for cache in caches)}
 
 
 def _usable(simulation: Simulation) -> np.ndarray:

@@ -104,6 +104,10 @@ def _problems(job: Job) -> list[Problem]:
         ]
         problems += tier_problems(job, pool, fields)
     problems += _role_problems(job)
+    if job.serve.lora is not None or (job.spec.workload is not None and job.spec.workload.adapters is not None):
+        from hwsim.scenario.lora import problems as lora_problems
+
+        problems += lora_problems(job)
     serve = job.serve
     tiered = any(kv_rule(fields) is not None for fields in job.pools.values())
     watched = serve.router is not None and serve.router.kind == "kv_aware"

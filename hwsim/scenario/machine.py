@@ -225,6 +225,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     from hwsim.cost.efficiency import find as efficiency_of
     from hwsim.model import find as find_model
     from hwsim.model.sharding import Shard
+    from hwsim.scenario.lora import less_room
 
     wanted, pool, profile = job.spec.model, job.pools[name], _profile(job)
     assert wanted is not None
@@ -240,6 +241,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     )
     efficiency = efficiency_of(device)
     group = where.group.name
+    kv = less_room(job, kv, model, pool.tensor_parallel_size)
     beside = _host_pool(job, name) is not None
     handover = job.serve.handover
     if handover is not None and handover.kind == "in_place":

@@ -25,7 +25,7 @@ def pricer(machine: Machine) -> Any:
     assert machine.shard is not None and machine.device is not None and machine.efficiency is not None
     settings = machine.settings
     kind = PipelinePricer if machine.shard.layout.pipeline_parallel_size > 1 else RooflinePricer
-    return kind(
+    made = kind(
         machine.shard,
         machine.device,
         machine.efficiency,
@@ -37,6 +37,12 @@ def pricer(machine: Machine) -> Any:
         expert_load=_expert_load(machine),
         gpus_per_node=machine.node.gpus if machine.node is not None else None,
     )
+    if machine.job.serve.lora is None or machine.model is None:
+        return made
+    from hwsim.cost.adapters import AdapterPricer
+    from hwsim.scenario.lora import work
+
+    return AdapterPricer(made, work(machine.job, machine.model, machine.device, machine.tensor_parallel_size))
 
 
 def _fitted(cost: Any) -> Any:

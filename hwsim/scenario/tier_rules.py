@@ -47,7 +47,7 @@ def problems(job: Job, pool: str, fields: Engine) -> list[Problem]:
     if place is None:
         return []
     found = []
-    if any(name != "kv" and getattr(place, name) is not None for name in type(place).model_fields):
+    if any(name not in ("kv", "adapters") and getattr(place, name) is not None for name in type(place).model_fields):
         return [Problem("not built yet: tiered placement", where=job.where(job.pool_path(pool, "place")))]
     rule = place.kv
     if rule is None or rule.at == "gpu":

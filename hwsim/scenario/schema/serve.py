@@ -74,6 +74,13 @@ class Fault(Record):
         return self
 
 
+class Lora(Record):
+    """LoRA adapters of one ``rank``, ``max_loras`` of them on a replica's GPUs at a time."""
+
+    rank: Count = 16
+    max_loras: Count = 8
+
+
 class Engine(Record):
     """One pool of equal replicas; what is left out comes from the engine's profile (``engine: vllm-0.33``)."""
 
@@ -130,6 +137,7 @@ class Serve(Engine):
     router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     decode_router: Annotated[Kind, Choice("router", "hwsim.serving.policies.router"), Short("kind")] | None = None
     handover: Annotated[Kind, Choice("handover", "hwsim.serving.policies.handover"), Short("kind")] | None = None
+    lora: Lora | None = None
     split: Annotated[Kind, Choice("split", "hwsim.serving.policies.split"), Short("kind")] | None = None
     admission: Annotated[Kind, Choice("admission", "hwsim.serving.policies.admission"), Short("kind")] | None = None
     autoscale: Annotated[Kind, Choice("autoscale", "hwsim.serving.policies.autoscale"), Short("kind")] | None = None

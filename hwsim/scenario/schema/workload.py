@@ -78,6 +78,13 @@ class Sparsity(Record):
     window: Share | None = None  # needed by any of the last tokens
 
 
+class Adapters(Record):
+    """Each request needs one of ``count`` adapters, whose popularity falls as a power ``skew`` of its rank."""
+
+    count: Count
+    skew: Number = 1.0
+
+
 class Pause(Record):
     """A time with a mean and, if it varies, the coefficient of variation of a gamma distribution."""
 
@@ -133,6 +140,7 @@ class Stream(Record):
     priority: Integer | None = None
     prefix: Prefix | None = None
     sessions: Sessions | None = None
+    adapters: Adapters | None = None
     reasoning_tokens: Lengths | None = None
     sparsity: Sparsity | None = None
     routing: Annotated[Kind, Choice("routing", "hwsim.workload.routing"), Short("kind")] | None = None
