@@ -35,8 +35,21 @@ class Heard:
         self._source = source
         self._told = told
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+    def next_arrival(self) -> int | None:
+        """That of the source."""
+        return self._source.next_arrival()
+
+    def take(self, until: int) -> list[Request]:
+        """That of the source."""
+        return self._source.take(until)
+
+    def next_time(self) -> int | None:
+        """That of the source."""
+        return self._source.next_time()
+
+    def pop(self) -> Request:
+        """That of the source."""
+        return self._source.pop()
 
     def answered(self, request: Request, time: int) -> None:
         """Pass it on to both."""
