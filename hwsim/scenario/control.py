@@ -11,7 +11,7 @@ from hwsim.errors import Problem, ScenarioError
 from hwsim.kernel.activity import Activity
 from hwsim.part import Parts
 from hwsim.scenario.lora import caches, users
-from hwsim.scenario.routers import limited
+from hwsim.scenario.routers import GATES, limited
 from hwsim.serving.adapted import Adapted
 from hwsim.serving.controlled import Controlled
 from hwsim.serving.faults import Fault
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from hwsim.serving.routing import Router
     from hwsim.serving.source import Source
 
-GATES = Parts("hwsim.serving.policies.admission")
 SCALERS = Parts("hwsim.serving.policies.autoscale")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,10 @@ from hwsim.cost.price import SUBTICK_BITS
 from hwsim.errors import ScenarioError
 from hwsim.part import Parts
 from hwsim.scenario.coupling import coupled, shares_of
-from hwsim.scenario.routers import router_of
+from hwsim.scenario.routers import gates_of, router_of
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.disaggregation import Disaggregation
+from hwsim.serving.gated import Gated
 from hwsim.serving.handover import Figures, Mover, Side
 from hwsim.serving.side_by_side import SideBySide, Still
 from hwsim.units import parse, ticks
@@ -39,7 +40,10 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
         return side_by_side(simulation, job, prefill[0], decode[0], source)
     mover = _mover(simulation, job, prefill, decode)
     first, second = coupled(simulation, prefill, mover), coupled(simulation, decode, mover)
-    return Disaggregation(
+    kind: Any = Disaggregation
+    if job.serve.admission is not None:
+        kind = partial(Gated, gates=gates_of(job))
+    return kind(
         first,
         second,
         source,

@@ -116,7 +116,7 @@ def _problems(job: Job) -> list[Problem]:
         problems += [
             Problem(f"not built yet: {key} with {beside}", where=job.where(job.path(f"serve.{key}")))
             for key in ("autoscale", "faults", "admission")
-            if getattr(serve, key) is not None
+            if getattr(serve, key) is not None and not (key == "admission" and _may_gate(job))
         ]
         if tiered and serve.router is not None and serve.router.kind == "slo_aware":
             problems.append(Problem("not built yet: router slo_aware with KV tiers", where=job.where("serve.router")))
@@ -126,6 +126,12 @@ def _problems(job: Job) -> list[Problem]:
             where = job.where(job.path(f"serve.{key}"))
             problems.append(Problem(f"not built yet: router {router.kind}", where=where))
     return list({str(problem): problem for problem in problems}.values())
+
+
+def _may_gate(job: Job) -> bool:
+    """Whether a hand-over has a door: not one between pools on the same GPUs."""
+    handover = job.serve.handover
+    return handover is not None and handover.kind != "in_place"
 
 
 def _role_problems(job: Job) -> list[Problem]:

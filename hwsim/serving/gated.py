@@ -23,7 +23,8 @@ class Gated(Disaggregation):
         super().__init__(*others, **more)
         self.gates = gates
         self.outlooks = tuple(
-            EngineOutlook([getattr(engine, "engine", engine) for engine in self._side(side)]) for side in (PREFILL, DECODE)
+            EngineOutlook([getattr(engine, "engine", engine) for engine in self._side(side)])
+            for side in (PREFILL, DECODE)
         )
 
     def _side(self, side: int) -> list[Any]:

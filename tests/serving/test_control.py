@@ -215,3 +215,23 @@ def test_wrong_control_planes_are_refused_with_the_reason() -> None:
     ):
         with pytest.raises(ScenarioError, match=words):
             run(constant(**serve))
+
+
+@pytest.mark.parametrize("single_step", [False, True])
+def test_a_gate_before_a_hand_over_turns_away_what_would_be_late(single_step: bool) -> None:
+    pools = {"prefill": {"role": "prefill", "replicas": 1}, "decode": {"role": "decode", "replicas": 1}}
+    crowd = real(pools=pools, handover="nixl", router="round_robin")
+    del crowd["serve"]["replicas"]
+    crowd["workload"] |= {"requests": 300, "arrivals": {"kind": "poisson", "rate": "60 /s"}, "input_tokens": 1500}
+    free = run(crowd)
+    for admission in ("slo", {"kind": "concurrency", "limit": 8}, {"kind": "queue_limit", "waiting": 4}):
+        crowd["serve"]["admission"] = admission
+        gated = run(crowd, single_step=single_step)
+        counts = gated.summary["requests"]
+        assert counts["completed"] + counts["rejected"] == 300 and counts["rejected"] > 0
+        assert gated.summary["ttft_ms"]["p90"] < free.summary["ttft_ms"]["p90"]
+        if single_step:
+            macro = run(crowd)
+            assert np.array_equal(
+                macro.table("requests")["finish_s"], gated.table("requests")["finish_s"], equal_nan=True
+            )
