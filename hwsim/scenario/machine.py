@@ -222,7 +222,6 @@ def _too_many(job: Job, name: str, wanted: int, fit: int, size: int, where: Area
 
 
 def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tuple[str, ...], ...]) -> Machine:
-    from hwsim.cost.efficiency import find as efficiency_of
     from hwsim.model import find as find_model
     from hwsim.model.sharding import Shard
     from hwsim.scenario.lora import less_room
@@ -239,7 +238,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]
     )
-    efficiency = efficiency_of(device)
+    efficiency = _laws(job, pool, device)
     group = where.group.name
     kv = less_room(job, kv, model, pool.tensor_parallel_size)
     beside = _host_pool(job, name) is not None
@@ -248,6 +247,19 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
         part = 1 - handover.kv if beside else handover.kv
         kv = replace(kv, num_gpu_blocks=max(int(kv.num_gpu_blocks * part), 1))
     return Machine(job, name, profile, found, system, node, device, model, shard, efficiency, kv, group, places, beside)
+
+
+def _laws(job: Job, pool: Pool, device: Device) -> Efficiency:
+    """The cost laws of the device, of the file that ``cost`` names, and behind its measured table if it has one."""
+    from hwsim.cost.efficiency import find
+
+    cost: Any = pool.cost or job.spec.prices()
+    found = find(device, name=getattr(cost, "efficiency", None))
+    if cost is not None and cost.kind == "table":
+        from hwsim.cost.table import tabled
+
+        found = tabled(found, device, job.folder("cost.data") / cost.data)
+    return found
 
 
 def _model_name(job: Job) -> str:

@@ -53,4 +53,12 @@ class Fitted(Kind):
     host: Seconds = 0.0
 
 
-PART = (Constant, Roofline, Fitted)
+class Table(Kind):
+    """Measured kernel times of ``data`` (a table or a folder of them) where they have the shape, else the roofline."""
+
+    kind: Literal["table"]
+    data: Text
+    efficiency: Text | None = None
+
+
+PART = (Constant, Roofline, Fitted, Table)
