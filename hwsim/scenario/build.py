@@ -215,8 +215,8 @@ def build(
 
 
 def _front_end(machine: Machine) -> FrontEnd:
-    """The API server of the engine profile; constant costs and a host without cost mean that there is none."""
-    if machine.constant_cost or "host" in getattr(machine.device, "ideal", ()):
+    """The API server of the engine profile; costs that hold all the time and a host without cost mean there is none."""
+    if machine.whole_cost or "host" in getattr(machine.device, "ideal", ()):
         return FrontEnd()
     return FrontEnd.of(machine.profile.server)
 

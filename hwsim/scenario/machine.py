@@ -88,6 +88,12 @@ class Machine:
         return self.system.gpus if self.system is not None else 0
 
     @property
+    def whole_cost(self) -> bool:
+        """True where the scenario gives all the time there is: a constant, or a law fitted to a whole engine."""
+        cost = self.fields.cost or self.job.spec.prices()
+        return cost is not None and cost.kind in ("constant", "fitted")
+
+    @property
     def constant_cost(self) -> bool:
         """True where the scenario says what a step takes, instead of a law."""
         cost = self.fields.cost or self.job.spec.prices()

@@ -44,6 +44,8 @@ def settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dict
             got=f"{settings['max_num_seqs']} > {settings['max_num_batched_tokens']}",
             expected="at most max_num_batched_tokens: every running request takes a token",
         )
+    if pool.scheduler_recv_interval is not None:
+        settings["options"] = {**settings["options"], "scheduler_recv_interval": pool.scheduler_recv_interval}
     settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
     settings["scheduling_policy"] = pool.policy
     if pool.batching is not None and pool.batching.kind == "static":

@@ -20,7 +20,9 @@ def can_cruise(engine: Engine) -> bool:
         return False
     if engine.stalled_until > engine.pipeline.end_before or engine.rows.count > engine.config.max_num_batched_tokens:
         return False
-    return not engine.admission.waiting or not engine.scheduler.decides()
+    if not engine.admission.waiting:
+        return True
+    return not engine.scheduler.decides() and engine.scheduler.next_look() >= FAR
 
 
 def cruise(engine: Engine, limit: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from hwsim.part import Parts
+from hwsim.serving.pipeline import FAR
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
@@ -41,6 +42,10 @@ class Scheduler:
     def could_admit(self) -> bool:
         """True when an arrival would be worth a new decision although nobody ends."""
         raise NotImplementedError
+
+    def next_look(self) -> int:
+        """Decode steps until it looks at the queue again, where it does so only now and then."""
+        return FAR
 
     def decide(self, call: int) -> None:
         """Put one batch together and run it (or run nothing); also called when a decode step lacks pages."""

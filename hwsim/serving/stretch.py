@@ -107,6 +107,8 @@ def plan(engine: Engine, call: int, limit: int) -> Plan:
         return regime, 1, host, device, slope, context, price
     if context + count * (steps - 1) > price.limit:
         steps = (price.limit - context) // count + 1
+    if engine.admission.waiting:
+        steps = min(steps, engine.scheduler.next_look())
     if windowed:
         for window in rows.windows:
             crossing = window.next_crossing()

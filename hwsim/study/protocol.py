@@ -23,6 +23,8 @@ class Protocol:
     ``statistic`` is what is reported of TTFT and TPOT; ``seconds`` how long an open loop sends.
     ``arrivals`` is how an open loop spreads requests (poisson, constant).
     ``prompt`` and ``answer`` are the lengths of rows that give none.
+    ``recv_interval`` is SGLang's ``scheduler_recv_interval`` for models whose names hold one of ``recv_models``, with
+    ``recv_busy`` clients or more ``recv_interval_busy``.
     ``kv_cache_dtype`` is the format of the cache of models in 8 bits or less.
     """
 
@@ -36,9 +38,20 @@ class Protocol:
     prompt: int = 512
     answer: int = 512
     arrivals: str = "poisson"
+    recv_interval: int = 1
+    recv_interval_busy: int = 1
+    recv_busy: int = 1 << 30
+    recv_models: tuple[str, ...] | list[str] = ()
     kv_cache_dtype: str | None = None
     others: tuple[tuple[str, Any], ...] = ()
     text: str = ""
+
+    def launch(self, engine: str, model: str, clients: int) -> dict[str, Any]:
+        """Launch options of the server that the client's scripts set."""
+        if not engine.startswith("sglang") or not any(name in model.casefold() for name in self.recv_models):
+            return {}
+        busy = clients >= self.recv_busy
+        return {"scheduler_recv_interval": self.recv_interval_busy if busy else self.recv_interval}
 
     def requests(self, clients: int) -> int:
         """Requests of a run with that many clients."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from hwsim.cost.price import StepPrice, StepShape
@@ -158,3 +160,40 @@ def test_static_batches_wait_for_their_longest() -> None:
     first, second = {0: 6, 1: 2}, {1: 3}
     assert steps[:5] == [first, second, {0: 1, 1: 1}, {1: 1}, {1: 1}]
     assert steps[5:] == [{2: 4, 3: 4}, {2: 1, 3: 1}]
+
+
+def test_sglang_receives_requests_every_so_many_decode_steps() -> None:
+    """Interval 4: a prompt that comes in the first decode step waits for four; an idle engine looks at once."""
+    fields: dict = {"scheduler": "sglang", "num_gpu_blocks": 50, "max_num_batched_tokens": 64}
+    requests = [(0, 6, 9), (15, 5, 3), (500, 4, 2)]
+    eager, _, _ = run(requests, **fields)
+    assert eager[:3] == [{0: 6}, {0: 1}, {1: 5}]
+    slow, live, _ = run(requests, **fields, options={"scheduler_recv_interval": 4})
+    assert slow[:6] == [{0: 6}, {0: 1}, {0: 1}, {0: 1}, {0: 1}, {1: 5}]
+    assert live[2].scheduled == 500 * TICK
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_receiving_now_and_then_is_the_same_in_macro_steps(seed: int) -> None:
+    rng = random.Random(seed)
+    times = sorted(rng.randrange(4000) for _ in range(40))
+    lengths = [(time, rng.randrange(1, 40), rng.randrange(1, 60)) for time in times]
+    found = []
+    for single in (False, True):
+        config = EngineConfig(
+            num_gpu_blocks=60,
+            block_size=4,
+            max_num_batched_tokens=32,
+            max_num_seqs=6,
+            scheduler="sglang",
+            async_scheduling=seed % 2 == 0,
+            options={"scheduler_recv_interval": rng.choice([2, 3, 7]) if not single else found[0][1]},
+        )
+        engine = Engine(config, TenTicks(), single_step=single)
+        live = [Request(i, *each) for i, each in enumerate(lengths)]
+        for request in live:
+            engine.submit(request, request.arrival * TICK)
+        engine.advance()
+        times_ = [(r.scheduled, r.first_token, r.finish, r.preemptions) for r in live]
+        found.append((times_, config.options["scheduler_recv_interval"]))
+    assert found[0] == found[1]

@@ -103,6 +103,7 @@ class Engine(Record):
     enable_prefix_caching: Flag | None = None
     enable_chunked_prefill: Flag | None = None
     async_scheduling: Flag | None = None
+    scheduler_recv_interval: Count | None = None
     scheduling_policy: Literal["fcfs", "priority"] | None = None
     scheduling: Literal["fcfs", "priority"] | None = None
     long_prefill_token_threshold: Count0 | None = None

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from hwsim.serving.pipeline import FAR
 from hwsim.serving.request import Request
 from hwsim.serving.scheduler import Scheduler
 
@@ -24,6 +25,7 @@ DEFAULTS = {
     "clip_max_new_tokens": 4096,
     "max_prefill_tokens": 16384,
     "num_reserved_decode_tokens": 512,
+    "scheduler_recv_interval": 1,
 }
 
 
@@ -44,6 +46,8 @@ class Sglang(Scheduler):
         self.least = min(self.initial * self.options["min_new_token_ratio_factor"], 1.0)
         self.decay = (self.initial - self.least) / self.options["new_token_ratio_decay_steps"]
         self.since = (self.initial, 0)  # the ratio at a beat
+        self.interval = self.options["scheduler_recv_interval"]
+        self.prefilled = 0  # beat of the last prefill batch: requests are received after it, then at every interval
 
     @property
     def new_token_ratio(self) -> float:
@@ -66,8 +70,19 @@ class Sglang(Scheduler):
     def decides(self) -> bool:
         """True with an unfinished prompt, or when the head of the queue may enter."""
         engine = self.engine
-        waiting = bool(engine.admission.waiting) and not engine.admission.blocked
+        waiting = bool(engine.admission.waiting) and not engine.admission.blocked and self._received()
         return bool(engine.partials) or (waiting and len(engine.running) < engine.config.max_num_seqs)
+
+    def _received(self) -> bool:
+        """Whether this call looks for new requests: between decode steps only every ``scheduler_recv_interval``."""
+        rows = self.engine.rows
+        return self.interval == 1 or not rows.count or (rows.beat - self.prefilled) % self.interval == 0
+
+    def next_look(self) -> int:
+        """Decode steps until requests are received again."""
+        if self.interval == 1 or self.engine.admission.blocked:
+            return FAR
+        return self.interval - (self.engine.rows.beat - self.prefilled) % self.interval
 
     def could_admit(self) -> bool:
         """True unless somebody is ahead in the queue or all places are taken."""
@@ -78,6 +93,7 @@ class Sglang(Scheduler):
         """A prefill batch, or else one decode step."""
         chunks = self._prefill(call) if self.decides() else []
         if chunks:
+            self.prefilled = self.engine.rows.beat
             self.engine.run(call, 0, 0, chunks)
         else:
             self.decode(call)

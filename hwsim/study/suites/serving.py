@@ -108,7 +108,10 @@ def case_of(point: Point, load: Protocol) -> Case:
     if not clients or not whole(point.isl) or not whole(point.osl):
         return skipped(rows, "load or lengths not given")
     try:
-        scenario, assumed = scenario_of(point, load, isl=whole(point.isl), osl=whole(point.osl), clients=clients)
+        serve = load.launch(point.engine, point.model, clients)
+        scenario, assumed = scenario_of(
+            point, load, isl=whole(point.isl), osl=whole(point.osl), clients=clients, serve=serve
+        )
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
     for row in rows:
