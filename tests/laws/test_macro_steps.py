@@ -35,7 +35,7 @@ class AffinePricer:
         return StepPrice(base, slope, host=self.host, low=low, limit=limit)
 
 
-def run(seed: int, *, single_step: bool, scheduler: str = "vllm_v1") -> tuple:
+def run(seed: int, *, single_step: bool, scheduler: str = "vllm_v1", general: bool = False) -> tuple:
     """One random engine and workload; checks its books and returns everything that must not depend on stepping."""
     rng = random.Random(seed)
     options = {}
@@ -61,6 +61,8 @@ def run(seed: int, *, single_step: bool, scheduler: str = "vllm_v1") -> tuple:
         enable_chunked_prefill=scheduler == "vllm_v1" or rng.random() < 0.5,
     )
     engine = Engine(config, AffinePricer(rng), single_step=single_step)
+    if general:
+        engine.plain = False
     requests, time = [], 0
     for index in range(rng.choice([3, 8, 25])):
         time += rng.choice([0, 0, 1, 1, 2, 5, rng.randrange(30)])
@@ -115,6 +117,12 @@ def test_macro_steps_equal_single_steps(block: int) -> None:
         assert macro_counts == single_counts, seed
         jumped += steps - stretches
     assert jumped > 1000
+
+
+def test_the_common_regime_in_one_loop_is_the_general_form_call_by_call() -> None:
+    """Schedules, times, counts and even the number of stretches: ``cruise`` only saves the way there."""
+    for seed in range(150):
+        assert run(seed, single_step=False) == run(seed, single_step=False, general=True), seed
 
 
 @pytest.mark.parametrize("scheduler", [name for name in SCHEDULERS.names() if name != "vllm_v1"])
