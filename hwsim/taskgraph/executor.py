@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from heapq import heappush
 from typing import TYPE_CHECKING, Any
 
-from hwsim.kernel.activity import Phase
 from hwsim.kernel.clock import NORMAL, Clock
 from hwsim.kernel.domain import Domain
+from hwsim.taskgraph.contention import Contention
 from hwsim.taskgraph.folding import Folding
 from hwsim.taskgraph.program import Block, Segment
 from hwsim.taskgraph.store import Store
@@ -57,8 +57,7 @@ class Executor:
         self.blocks: deque[Block] = deque()
         self.ended = 0
         self.skipped = 0  # tasks that were jumped over
-        self.asked: dict[Capacity, dict[Stream, float]] = {}  # most that each stream asks
-        self.loud: set[Capacity] = set()  # looked up only, never walked
+        self.contention = Contention(self)
         self.program: Iterator[Segment] = iter(())
         self.segment: Segment | None = None
         self.position = 0
@@ -103,7 +102,7 @@ class Executor:
         ``also`` are further streams (in program order) that the task holds, as a collective does.
         """
         if stream not in work.known:
-            self._learn(work, stream)
+            self.contention.learn(work, stream)
         ordered = stream.order == "program"
         plain = ordered and not (takes or gives or also)
         block = self.block
@@ -187,49 +186,6 @@ class Executor:
             segment.body(self, block.index)
             block.left -= 1
         self.issuing = False
-
-    def _learn(self, work: Work, stream: Stream) -> None:
-        """A stream takes a work for the first time: does anybody now ask for more than there is?"""
-        if work.index < 0:
-            work.index = len(self.works)
-            self.works.append(work)
-        work.known.append(stream)
-        for capacity, units in work.asks().items():
-            users = self.asked.setdefault(capacity, {})
-            users[stream] = max(users.get(stream, 0.0), units)
-            if capacity in self.loud:
-                continue
-            total = sum([most * user.width for user, most in users.items()])
-            if self.shared or capacity.flows or capacity.bundles or total > capacity.full_at:
-                self.loud.add(capacity)
-                self._contend(capacity)
-        work.quiet = not any(capacity in self.loud for capacity in work.asks())
-
-    def _contend(self, capacity: Capacity) -> None:
-        """Tasks of this capacity may slow each other from now on: those that run already take part in sharing."""
-        for work in self.works:
-            if work.quiet and capacity in work.asks():
-                work.quiet = False
-        for entry in sorted(self.clock.queue, key=lambda entry: entry[:3]):
-            task = entry[3]
-            if (
-                entry[3].__class__ is Task
-                and task.stream.executor is self
-                and task.state == RUNNING
-                and not task.work.quiet
-            ):
-                self._hand_over(task)
-
-    def _hand_over(self, task: Task) -> None:
-        gone = self.clock.now - task.start
-        fixed = max(task.work.fixed - gone, 0)
-        gone -= task.work.fixed - fixed
-        phases: list[Phase] = []
-        for phase in task.work.phases:
-            if gone < phase.ticks:
-                phases.append(_rest(phase, gone) if gone > 0 else phase)
-            gone -= phase.ticks
-        task.share(fixed, phases)
 
     # -- running -------------------------------------------------------------------------------------------------
 
@@ -329,7 +285,7 @@ class Executor:
 
     def delivered(self) -> dict[Capacity, float]:
         """What the tasks that have ended (and those jumped over) took of each capacity."""
-        total: dict[Capacity, float] = dict.fromkeys(self.asked, 0)
+        total: dict[Capacity, float] = dict.fromkeys(self.contention.asked, 0)
         for work in self.works:
             for capacity, amount in work.amounts().items():
                 total[capacity] += amount * work.count
@@ -355,13 +311,6 @@ class Executor:
         )
         if len(rows) >= 4096:
             table.trim()
-
-
-def _rest(phase: Phase, gone: int) -> Phase:
-    """What is left of a phase after ``gone`` ticks alone; its amounts stay whole, for the books."""
-    rest = Phase(phase.alone - gone)
-    rest.amounts, rest.asks = phase.amounts, phase.asks
-    return rest
 
 
 def _nothing(executor: Executor, index: int) -> None:
