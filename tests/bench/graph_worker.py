@@ -1,12 +1,15 @@
-"""Speed of task graphs, in activities per CPU second: ``python tests/bench/graph_worker.py``."""
+"""Speed of task graphs: ``python tests/bench/graph_worker.py WHAT`` prints JSON, without WHAT all as a table."""
 
 from __future__ import annotations
 
 import gc
+import json
 import random
 import resource
+import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from hwsim.kernel.activity import Phase
 from hwsim.kernel.capacity import Capacity
@@ -15,14 +18,19 @@ from hwsim.kernel.domain import Domain
 from hwsim.taskgraph import Executor, Segment, Work
 
 
-def _timed(what: str, run: Callable[[], int], unit: str = "activities") -> None:
+def measured(run: Callable[[], int]) -> dict[str, float]:
+    """CPU seconds of a run that returns its number of activities, with the collector of cycles off."""
     gc.disable()
     start = time.process_time()
     count = run()
     took = time.process_time() - start
     gc.enable()
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{what:<44}{count / took:>14,.0f} {unit} per CPU second, {peak:,.0f} MiB at most")
+    return {
+        "activities": count,
+        "cpu_s": took,
+        "activities_per_cpu_s": count / took,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+    }
 
 
 def layers(count: int, *, fold: bool) -> Callable[[], int]:
@@ -72,8 +80,37 @@ def flows(count: int, routes: int) -> Callable[[], int]:
     return run
 
 
+def paper(name: str) -> Callable[[], int]:
+    """The scenario of a paper, read before the clock runs."""
+    from hwsim.scenario.load import load
+    from hwsim.scenario.run import run as simulate
+
+    root = Path(__file__).parents[2] / "scenarios" / "papers"
+    scenario = load(str(root / f"{name}.yaml"))
+    simulate(scenario, record="off")  # imports and data files are read once
+
+    def run() -> int:
+        return int(simulate(scenario, record="off").summary["steps"])
+
+    return run
+
+
+WHAT: dict[str, Callable[[], Callable[[], int]]] = {
+    "uncontended": lambda: layers(1_000_000, fold=False),
+    "folded": lambda: layers(100_000_000, fold=True),
+    "flows-8": lambda: flows(64_000, 8),
+    "flows-64": lambda: flows(6_400, 64),
+    "llm-in-a-flash": lambda: paper("llm-in-a-flash"),
+    "flexgen": lambda: paper("flexgen"),
+    "ten-million": lambda: layers(10_000_000, fold=False),
+}
+
+
 if __name__ == "__main__":
-    _timed("uncontended, 1 million", layers(1_000_000, fold=False))
-    _timed("folded, 100 million", layers(100_000_000, fold=True))
-    _timed("64 flows on 8 routes", flows(64_000, 8))
-    _timed("64 flows on 64 routes", flows(6_400, 64))
+    if len(sys.argv) > 1:
+        print(json.dumps(measured(WHAT[sys.argv[1]]())))
+    else:
+        for what, make in WHAT.items():
+            found = measured(make())
+            rate = found["activities_per_cpu_s"]
+            print(f"{what:<16}{rate:>16,.0f} a CPU second, {found['cpu_s']:.2f} s, {found['peak_mib']:,.0f} MiB")

@@ -71,3 +71,40 @@ def test_a_training_trace_hides_its_communication(data_dir: Path) -> None:
         busy[kind] = grid
     hidden = (busy["compute"] & busy["collective"]).sum() / busy["collective"].sum()
     assert hidden == pytest.approx(0.963, abs=0.01)
+
+
+def _number(value: int) -> bytes:
+    out = b""
+    while value > 127:
+        out += bytes([value & 127 | 128])
+        value >>= 7
+    return out + bytes([value])
+
+
+def _node(id_: int, name: str, kind: int, duration: int, data: list[int]) -> bytes:
+    packed = b"".join(map(_number, data))
+    body = b"\x08" + _number(id_) + b"\x12" + _number(len(name)) + name.encode() + b"\x18" + _number(kind)
+    body += b"\x2a" + _number(len(packed)) + packed if data else b""
+    body += b"\x38" + _number(duration) + b"\x52\x03abc"  # an attribute that nobody asks for
+    return _number(len(body)) + body
+
+
+def test_chakra_in_protobuf_equals_chakra_in_json(tmp_path: Path) -> None:
+    nodes = [(300, "gemm", 4, 500, []), (2, "all_reduce", 7, 700, [300]), (3, "gemm", 4, 40, [300, 2])]
+    words = {4: "COMP_NODE", 7: "COMM_COLL_NODE"}
+    text = tmp_path / "trace.json"
+    text.write_text(
+        "\n".join(
+            json.dumps({"id": i, "name": n, "type": words[k], "duration_micros": d, "data_deps": deps})
+            for i, n, k, d, deps in nodes
+        )
+    )
+    binary = tmp_path / "trace.et"
+    whole = _number(4) + b"\x0a\x02v1" + b"".join(_node(*node) for node in nodes)
+    binary.write_bytes(whole)
+    first, second = (_run(file, "chakra") for file in (text, binary))
+    assert first.summary["simulated_seconds"] == second.summary["simulated_seconds"] == pytest.approx(1240e-6)
+    assert first.table("spans")["name"] == second.table("spans")["name"]
+    binary.write_bytes(whole[:-5])
+    with pytest.raises(ScenarioError, match=r"trace\.et: byte \d+"):
+        _run(binary, "chakra")

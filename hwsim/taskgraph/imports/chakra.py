@@ -1,4 +1,8 @@
-"""Chakra execution traces as JSON lines or one JSON object: nodes with data and control dependencies and durations."""
+"""Chakra execution traces, JSON (lines or one object) or protobuf: nodes with dependencies and durations.
+
+In protobuf a file is messages after their lengths, first the metadata, then nodes with the field numbers of Chakra's
+``et_def.proto`` (MLCommons): id 1, name 2, type 3, control and data dependencies 4 and 5, duration in microseconds 7.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from typing import Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.taskgraph.imported import Event, opened
+from hwsim.taskgraph.wire import fields, messages, numbers
 
+TYPES = ("INVALID", "METADATA", "MEM_LOAD", "MEM_STORE", "COMP", "COMM_SEND", "COMM_RECV", "COMM_COLL")
 KINDS = {"COMM": "collective", "MEM": "copy", "COMP": "compute"}
 
 
@@ -40,7 +46,43 @@ def read(path: Path) -> list[Event]:
     return events
 
 
+def _protobuf(path: Path) -> list[tuple[int, dict[str, Any]]] | None:
+    """Nodes of a binary file with the byte at which each begins; None if it is text."""
+    try:
+        data = path.read_bytes()
+    except OSError:
+        return None  # said where text is read
+    if data[:2] == b"\x1f\x8b" or data[:64].lstrip()[:1] in (b"{", b"["):
+        return None
+    found: list[tuple[int, dict[str, Any]]] = []
+    for number, (at, message) in enumerate(messages(data, str(path))):
+        if not number:  # the metadata of the whole trace
+            continue
+        where = f"{path}: node at byte {at}"
+        node = fields(message, where)
+        kind = numbers(node.get(3, []), where)[-1:] or [0]
+        found.append(
+            (
+                at,
+                {
+                    "id": (numbers(node.get(1, []), where) or [0])[-1],
+                    "name": b"".join(part for part in node.get(2, []) if isinstance(part, bytes)).decode(
+                        errors="replace"
+                    ),
+                    "type": TYPES[kind[0]] if kind[0] < len(TYPES) else "COMP",
+                    "ctrl_deps": numbers(node.get(4, []), where),
+                    "data_deps": numbers(node.get(5, []), where),
+                    "duration_micros": (numbers(node.get(7, []), where) or [0])[-1],
+                },
+            )
+        )
+    return found
+
+
 def _nodes(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    binary = _protobuf(path)
+    if binary is not None:
+        return binary
     with opened(path) as file:
         text = file.read()
     try:
