@@ -112,7 +112,9 @@ class Simulation:
         if job.serve.handover is not None:
             return [disaggregated(self, job, self._source(intake, front, progress))]
         router = router_of(job, "router", len(engines), self.seed)
-        traffic = traffic_of(self, job, watched=hasattr(router, "lost"))
+        traffic = traffic_of(
+            self, [pool for pool in self.pools if pool.machine.job is job], watched=hasattr(router, "lost")
+        )
         is_open = intake.workload.closed is None and not intake.workload.sessions
         alone = is_open and traffic is None and not is_controlled(job)
         if alone and len(engines) > 1 and router.sees == "nothing":

@@ -13,11 +13,13 @@ from hwsim.errors import ScenarioError
 from hwsim.part import Parts
 from hwsim.scenario.coupling import coupled, shares_of
 from hwsim.scenario.routers import gates_of, router_of
+from hwsim.scenario.tiers import traffic_of
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.gated import Gated
 from hwsim.serving.handover import Figures, Mover, Side
 from hwsim.serving.side_by_side import SideBySide, Still
+from hwsim.serving.tiered_disaggregation import TieredDisaggregation
 from hwsim.units import parse, ticks
 
 if TYPE_CHECKING:
@@ -39,25 +41,25 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
     if handover.kind == "in_place":
         return side_by_side(simulation, job, prefill[0], decode[0], source)
     mover = _mover(simulation, job, prefill, decode)
+    # the pools of pages are exchanged before anybody else looks at them
+    traffic = traffic_of(simulation, prefill, watched=getattr(job.serve.router, "kind", "") == "kv_aware")
     first, second = coupled(simulation, prefill, mover), coupled(simulation, decode, mover)
-    kind: Any = Disaggregation
-    if job.serve.admission is not None:
-        kind = partial(Gated, gates=gates_of(job))
-    return kind(
-        first,
-        second,
-        source,
-        (
-            router_of(job, "router", len(first), simulation.seed),
-            router_of(job, "decode_router", len(second), simulation.seed),
-        ),
-        CONNECTORS.get(handover.kind)(handover),
-        mover,
-        simulation.clock,
-        simulation.journal,
-        local_below=local.below if local is not None else 0,
-        numbers=[engine.replica for engine in (*first, *second)],
+    routers = (
+        router_of(job, "router", len(first), simulation.seed),
+        router_of(job, "decode_router", len(second), simulation.seed),
     )
+    whole = (first, second, source, routers, CONNECTORS.get(handover.kind)(handover), mover)
+    options = {
+        "local_below": local.below if local is not None else 0,
+        "numbers": [engine.replica for engine in (*first, *second)],
+    }
+    kind: Any = Disaggregation
+    if traffic is not None:
+        traffic.engines = list(first)
+        kind = partial(TieredDisaggregation, traffic=traffic)
+    elif job.serve.admission is not None:
+        kind = partial(Gated, gates=gates_of(job))
+    return kind(*whole, simulation.clock, simulation.journal, **options)
 
 
 def side_by_side(simulation: Simulation, job: Job, prefill: Pool, decode: Pool, source: Source) -> SideBySide:

@@ -72,8 +72,11 @@ def problems(job: Job, pool: str, fields: Engine) -> list[Problem]:
             found.append(Problem(f"unknown {key}", where, value, "one of " + ", ".join(known), nearest(value, known)))
     if fields.enable_prefix_caching is False:
         found.append(Problem("KV tiers without prefix caching", where, expected="enable_prefix_caching: true"))
-    if fields.role is not None and fields.role != "both":
-        found.append(Problem("not built yet: KV tiers of pools with roles", where=where))
+    if job.serve.handover is not None and job.serve.handover.kind == "in_place":
+        found.append(Problem("not built yet: KV tiers where prefill and decode share GPUs", where=where))
+    elif fields.role == "decode":
+        expected = "place under the pool with role: prefill"
+        found.append(Problem("not built yet: KV tiers of pools that decode", where=where, expected=expected))
     return found
 
 
@@ -89,6 +92,9 @@ def levels(machine: Machine) -> list[Level]:
     where = machine.job.where(machine.job.pool_path(machine.pool, "place.kv"))
     if machine.system is None or machine.model is None:
         raise ScenarioError.of("KV tiers need a model and a system", where=where, expected="system: …, model: …")
+    if not machine.settings["enable_prefix_caching"]:
+        text = f"KV tiers without prefix caching, which {machine.profile.name} does not do by itself"
+        raise ScenarioError.of(text, where=where, expected="enable_prefix_caching: true")
     found = []
     for name in (rule.tiers or [])[1:]:
         group, slash, role = name.rpartition("/")

@@ -10,7 +10,6 @@ from hwsim.scenario.tier_rules import DRIVES, EVICTIONS, MEMORIES, MISSES, Level
 if TYPE_CHECKING:
     from hwsim.hardware.fabric import Fabric
     from hwsim.scenario.build import Pool, Simulation
-    from hwsim.scenario.job import Job
     from hwsim.scenario.machine import Machine
     from hwsim.serving.engine import Engine
     from hwsim.serving.kv.tier import Tier
@@ -20,12 +19,11 @@ if TYPE_CHECKING:
     from hwsim.serving.kv.watched_pool import WatchedPool
 
 
-def traffic_of(simulation: Simulation, job: Job, *, watched: bool = False) -> Traffic | None:
-    """Stores, connectors and lanes for the engines of a job; None if nothing lies below their GPUs.
+def traffic_of(simulation: Simulation, pools: list[Pool], *, watched: bool = False) -> Traffic | None:
+    """Stores, connectors and lanes for the engines of some pools of a job; None if nothing lies below their GPUs.
 
     ``watched``: somebody wants to know what the GPUs hold, whether there are tiers or not.
     """
-    pools = [pool for pool in simulation.pools if pool.machine.job is job]
     if not any(levels(pool.machine) for pool in pools) and not watched:
         return None
     return _Builder(simulation, pools).traffic()

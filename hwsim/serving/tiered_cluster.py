@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heappush
+from heapq import heappop, heappush
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
@@ -44,15 +44,32 @@ class TieredCluster(Cluster):
         self._arm()
 
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
+        self.engines[number].advance(time, inclusive=inclusive)
+        self._foresee(number)
+        self._hear(number, time, inclusive, int(inclusive))
+        self.traffic.collect(number, time)
+
+    def _settle(self, time: int) -> None:
+        numbers = []
+        while self._next_moment() == time:
+            _, number = heappop(self.heap)
+            self.due[number] = FAR
+            numbers.append(number)
+        for number in numbers:
+            self.engines[number].settle(time)
+            self._foresee(number)
+            self._hear(number, time, inclusive=True)
+
+    def _foresee(self, number: int) -> None:
+        """When to look at an engine next: where macro-steps end, also where steps are taken one by one.
+
+        What has gathered goes down at that look.
+        """
         engine = self.engines[number]
-        engine.advance(time, inclusive=inclusive)
-        # looked at when macro-steps end, also where steps are taken one by one: what has gathered goes down then
         single, engine.single_step = engine.single_step, False
         call = engine.boundary()
         engine.single_step = single
         self.calls[number] = FAR if call is None else call
-        self._hear(number, time, inclusive, int(inclusive))
-        self.traffic.collect(number, time)
 
     def _hear(self, number: int, time: int, inclusive: bool = False, late: int = 0) -> None:
         """Start the loads that begin, count the answers, and note when to look at this engine again."""

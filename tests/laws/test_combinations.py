@@ -11,6 +11,7 @@ import pytest
 
 import hwsim
 from hwsim.errors import FitError, ScenarioError
+from hwsim.part import Parts
 from hwsim.serving import engine_profile
 from tests.laws.draw import Undrawable, drawn, kinds, preset_names
 
@@ -96,7 +97,28 @@ def combination(seed: int) -> dict[str, Any]:
         serve |= {"max_model_len": 400, "tensor_parallel_size": 1}
     else:
         found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
+        below = random.Random(f"{seed}/tiers")
+        if below.random() < 0.3 and not {"admission", "autoscale", "faults"} & serve.keys():
+            pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]
+            for pool in pools:
+                pool["place"] = {"kv": tiers(random.Random(f"{seed}/tier rule"))}
+            serve["enable_prefix_caching"] = True
+            if "sessions" not in workload:
+                workload["prefix"] = {"share": 0.9, "portion": 0.8, "groups": 3, "block": below.choice([5, 16, 40])}
     return found
+
+
+def tiers(rng: random.Random) -> dict[str, Any]:
+    """KV memory below the GPU, with any policies."""
+    names = rng.choice([["dram"], ["dram", "ssd"], ["ssd"]])
+    return {
+        "tiers": ["gpu", *names],
+        "limit": {name: rng.choice(["0 GB", "20 MB", "300 MB"]) for name in names},
+        "evict": rng.choice(Parts("hwsim.serving.policies.evict").names()),
+        "miss": rng.choice(Parts("hwsim.serving.policies.miss").names()),
+        "write": rng.choice(["through", "back"]),
+        "fetch": rng.choice(["on_demand", "while_queued", "layerwise"]),
+    }
 
 
 def roles(replicas: int, rng: random.Random) -> dict[str, Any]:

@@ -93,6 +93,43 @@ def test_macro_steps_equal_single_steps_and_the_books_add_up() -> None:
     assert loaded > 4_000
 
 
+def test_prefill_pools_with_tiers_hand_over_what_they_loaded_and_computed() -> None:
+    loaded = 0
+    for seed in range(3):
+        rng = random.Random(seed)
+        kv = {
+            "tiers": ["gpu", "dram", rng.choice(["cxl", "ssd"])],
+            "limit": {"dram": "300 MB"},
+            "write": rng.choice(["back", "through"]),
+            "fetch": rng.choice(["on_demand", "while_queued", "layerwise"]),
+        }
+        case = scenario("gpu", workload={"prefix": PREFIXES[rng.randrange(4)]}, seed=seed)
+        serve = case["serve"]
+        del serve["place"]
+        serve |= {
+            "router": rng.choice(["kv_aware", "least_loaded"]),
+            "handover": {"kind": rng.choice(["nixl", "mooncake"])},
+        }
+        serve["pools"] = {
+            "prefill": {"role": "prefill", "replicas": 2, "place": {"kv": kv}},
+            "decode": {"role": "decode", "replicas": 1, "num_gpu_blocks_override": 800},
+        }
+        found = hwsim.load(case)
+        macro, single = hwsim.run(found), hwsim.run(found, single_step=True)
+        for name in ("requests", "tiers", "copies", "handovers"):
+            one, other = macro.table(name), single.table(name)
+            for column in one:
+                a, b = np.asarray(one[column]), np.asarray(other[column])
+                equal = np.allclose(a, b, rtol=1e-9, equal_nan=True) if a.dtype.kind == "f" else np.array_equal(a, b)
+                assert equal, (seed, name, column)
+        counts = macro.summary["requests"]
+        assert counts["arrived"] == counts["completed"] + counts["rejected"] and not counts["unfinished"]
+        tiers = macro.table("tiers")
+        assert tiers["written_bytes"] == pytest.approx(tiers["stored_bytes"])
+        loaded += int(tiers["hit_tokens"].sum())
+    assert loaded > 1000
+
+
 def books(result: Any) -> None:
     """Nothing is lost, no tier is over its limit, what was copied is what the tiers say."""
     counts = result.summary["requests"]

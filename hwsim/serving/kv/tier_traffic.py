@@ -8,6 +8,7 @@ from functools import partial
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
+from hwsim.serving.coupled import Coupled
 from hwsim.serving.engine import Engine
 from hwsim.serving.kv.chunks import chunks
 from hwsim.serving.kv.lane import Lane
@@ -76,7 +77,7 @@ class Traffic:
         clock: Clock,
     ) -> None:
         """``lane(store, engine, source, target)`` makes a lane; levels are those of the store, ``GPU`` is -1."""
-        self.engines = list(engines)
+        self.engines: list[Engine | Coupled] = list(engines)
         self.connectors = list(connectors)
         self.staged = list(staged)
         self.rules = rules
@@ -127,7 +128,8 @@ class Traffic:
                 for request in pool.complete:
                     self.computed(number, request)
             if self.rules.write == "through" and store.tiers:
-                self._computed[number] += [(engine.pipeline.end, request) for request in pool.complete]
+                end = engine.timeline.wall(engine.pipeline.end) if isinstance(engine, Coupled) else engine.pipeline.end
+                self._computed[number] += [(end, request) for request in pool.complete]
             pool.complete.clear()
         waiting = self._computed[number]
         while waiting and waiting[0][0] <= time:

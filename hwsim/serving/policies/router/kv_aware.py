@@ -43,8 +43,7 @@ class KvAware:
         depths = self.index.depths(ids, self.replicas) if ids else [0] * self.replicas
         device, host, disk = self.credits
         best, least = -1, 0.0
-        for step in range(1, self.replicas + 1):
-            number = (self.last + step) % self.replicas
+        for number in (*[i for i in loads.open if i > self.last], *[i for i in loads.open if i <= self.last]):
             cached = min(depths[number] * block, prompt)
             overlap = device * cached
             for start, end, drive in loads.below[number]:
