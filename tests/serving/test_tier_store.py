@@ -238,3 +238,24 @@ def test_the_cheapest_of_loading_and_computing() -> None:
     assert cheapest([1.0, 2.0], lambda count: rest.seconds[count]) == 2
     assert cheapest([1.0, 20.0], lambda count: rest.seconds[count]) == 1
     assert cheapest([11.0, 20.0], lambda count: rest.seconds[count]) == 0
+
+
+def test_a_hit_counts_for_the_tier_where_it_lay_before_it_was_fetched_ahead() -> None:
+    fast, slow = Tier("fast", 4, Lru()), Tier("slow", 50, Lru())
+    store = TierStore([fast, slow])
+    prompt = [Chunk(1, 0, 2), Chunk(2, 2, 4)]
+    store.put([(2, 2), (1, 2)])
+    store.put([(3, 2), (4, 2)])  # 1 and 2 are pushed out before they have arrived
+    land(store)
+    store.put([(5, 2), (6, 2)])
+    land(store)
+    (found,) = [part for part in store.find([Chunk(3, 0, 2)], 0, 9) if part.level]
+    store.fetch_ahead(found)
+    land(store)
+    (part,) = store.find([Chunk(3, 0, 2)], 0, 9)
+    assert part.level == 0
+    store.count_hits(part, 1)
+    assert (fast.hits, slow.hits) == (0, 1) and not store.ahead
+    store.count_hits(part, 0)
+    assert (fast.hits, slow.hits) == (2, 1)
+    assert store.find(prompt, 0, 9) == []  # lost

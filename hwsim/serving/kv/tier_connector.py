@@ -7,7 +7,6 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND, Pricer, StepShape
-from hwsim.serving.kv.chunks import chunks
 from hwsim.serving.kv.tier_store import Found, TierStore
 from hwsim.serving.request import Request
 
@@ -84,7 +83,7 @@ class TierConnector:
     def look(self, request: Request, start: int) -> list[Found]:
         """What lies in the tiers from page ``start`` on and is worth loading."""
         size = self.engine.pool.block_size
-        found = self.store.find(chunks(request, size), start, (request.known - 1) // size)
+        found = self.store.find(self.store.chunks(request, size), start, (request.known - 1) // size)
         if not found:
             return found
         ends = [start * size, *(part.end * size for part in found)]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from hwsim.serving.kv.chunks import Chunk
+from hwsim.serving.kv.chunks import Chunk, chunks
 from hwsim.serving.kv.tier import Move, Tier
+from hwsim.serving.request import Request
 
 
 class Found(NamedTuple):
@@ -27,11 +28,19 @@ class TierStore:
     whole chunks move, never single pages of one.
     """
 
-    __slots__ = ("moves", "tiers")
+    __slots__ = ("_last", "ahead", "moves", "tiers")
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
         self.tiers = list(tiers)
+        self._last: tuple[Request | None, list[Chunk]] = (None, [])
+        self.ahead: dict[int, Tier] = {}  # chunks in the first tier that were fetched ahead, by the tier they lay on
         self.moves: dict[tuple[int, int], Move] = {}  # by levels, to be carried; level -1 is the GPU that asked
+
+    def chunks(self, request: Request, page: int) -> list[Chunk]:
+        """The chunks of a prompt; those of the last one asked for are remembered."""
+        if self._last[0] is not request:
+            self._last = (request, chunks(request, page))
+        return self._last[1]
 
     def find(self, chunks: Sequence[Chunk], start: int, limit: int) -> list[Found]:
         """What of pages ``start <= page < limit`` lies here without a gap, each chunk in the fastest tier that has it.
@@ -93,6 +102,22 @@ class TierStore:
                 if pages:
                     self._put(level + 1, key, pages, level)
 
+    def fetch_ahead(self, found: Found) -> None:
+        """Copy chunks into the first tier before anybody needs them; a later hit counts for where they lay."""
+        new = [chunk.key for chunk in found.chunks if not self.tiers[0].pages(chunk.key)]
+        self.raise_to_top(found)
+        self.ahead |= {key: self.tiers[found.level] for key in new if self.tiers[0].pages(key)}
+
+    def count_hits(self, found: Found, start: int) -> None:
+        """Chunks of a prompt are loaded from page ``start`` on."""
+        tier = self.tiers[found.level]
+        if found.level or not self.ahead:
+            tier.hits += found.end - start
+            return
+        for chunk in found.chunks:
+            lay = self.ahead.pop(chunk.key, tier)
+            lay.hits += min(chunk.end, found.end) - max(chunk.first, start)
+
     def raise_to_top(self, found: Found) -> None:
         """Copy chunks of a lower tier into the first; they stay where they are, too."""
         for chunk in reversed(found.chunks):
@@ -153,6 +178,8 @@ class TierStore:
         tier = self.tiers[level]
         arriving = key in tier.arriving
         pages = tier.remove(key)
+        if not level:
+            self.ahead.pop(key, None)
         for lower in self.tiers[level + 1 :]:
             if lower.pages(key) >= pages:
                 self._leave_to(tier, lower, key, pages)

@@ -10,7 +10,6 @@ from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.engine import Engine
-from hwsim.serving.kv.chunks import chunks
 from hwsim.serving.kv.lane import Lane
 from hwsim.serving.kv.tier import Move, Tier
 from hwsim.serving.kv.tier_connector import TierConnector
@@ -134,7 +133,7 @@ class Traffic:
         waiting = self._computed[number]
         while waiting and waiting[0][0] <= time:
             _, request = waiting.pop(0)
-            store.put([(c.key, c.end - c.first) for c in reversed(chunks(request, pool.block_size))])
+            store.put([(c.key, c.end - c.first) for c in reversed(store.chunks(request, pool.block_size))])
         if store.moves:
             self._carry(number)
 
@@ -160,7 +159,9 @@ class Traffic:
             if id(connector.store) not in found:
                 size, token = connector.engine.pool.block_size, 0
                 stretches = found[id(connector.store)] = []
-                for part in connector.store.find(chunks(request, size), 0, request.prompt_tokens // size):
+                for part in connector.store.find(
+                    connector.store.chunks(request, size), 0, request.prompt_tokens // size
+                ):
                     stretches.append((token, part.end * size, self.staged[part.level]))
                     token = part.end * size
         return [found[id(connector.store)] for connector in self.connectors]
@@ -186,16 +187,18 @@ class Traffic:
         if self.rules.fetch != "while_queued" or request.prefix_ids is None:
             return
         connector = self.connectors[number]
+        if not any(slow and tier.used for slow, tier in zip(self.staged, connector.store.tiers, strict=True)):
+            return
         pool = self.engines[number].pool
         start = 0
-        for chunk in chunks(request, pool.block_size):
+        for chunk in connector.store.chunks(request, pool.block_size):
             if chunk.key not in pool.index:
                 break
             start = chunk.end
         slow = [part for part in connector.look(request, start) if self.staged[part.level]]
         if sum(chunk.end - chunk.first for part in slow for chunk in part.chunks) >= max(self.rules.least_prefetch, 1):
             for part in slow:
-                connector.store.raise_to_top(part)
+                connector.store.fetch_ahead(part)
             if connector.store.moves:
                 self._carry(number)
 
@@ -206,8 +209,8 @@ class Traffic:
         page, found = connector.plans.pop(request)
         load = Load(number, request, len(found))
         for part in found:
+            store.count_hits(part, page)
             pages, page = part.end - page, part.end
-            store.tiers[part.level].hits += pages
             store.touch(part)
             level = part.level
             if self.staged[level]:
