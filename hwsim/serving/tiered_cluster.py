@@ -13,7 +13,7 @@ from hwsim.serving.kv.tier_traffic import Traffic
 from hwsim.serving.remote import LOADING
 from hwsim.serving.request import Request
 from hwsim.serving.routing import HearsKv, Router
-from hwsim.serving.source import Source
+from hwsim.serving.source import OpenLoop, Source
 
 
 class TieredCluster(Cluster):
@@ -28,6 +28,7 @@ class TieredCluster(Cluster):
         super().__init__(engines, source, router, clock)
         self.traffic = traffic
         self.before = 0
+        self.open = isinstance(source, OpenLoop)
         traffic.arrived = self._brought
         self.prefilling: dict[Request, None] = {}
         self.listener: HearsKv | None = router if hasattr(router, "lost") else None  # type: ignore[assignment]
@@ -50,6 +51,8 @@ class TieredCluster(Cluster):
         self.traffic.collect(number, time)
 
     def _settle(self, time: int) -> None:
+        if self.open:
+            return  # nobody acts on an answer
         numbers = []
         while self._next_moment() == time:
             _, number = heappop(self.heap)
