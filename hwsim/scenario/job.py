@@ -112,12 +112,12 @@ def _problems(job: Job) -> list[Problem]:
     tiered = any(kv_rule(fields) is not None for fields in job.pools.values())
     watched = serve.router is not None and serve.router.kind == "kv_aware"
     beside = "KV tiers" if tiered else "router kv_aware" if watched else "a hand-over"
+    gated = _may_gate(job) and not tiered and not watched
     if serve.handover is not None or tiered or watched:
         problems += [
             Problem(f"not built yet: {key} with {beside}", where=job.where(job.path(f"serve.{key}")))
             for key in ("autoscale", "faults", "admission")
-            if getattr(serve, key) is not None
-            and not (key == "admission" and not tiered and not watched and _may_gate(job))
+            if getattr(serve, key) is not None and not (key == "admission" and gated)
         ]
         if tiered and serve.router is not None and serve.router.kind == "slo_aware":
             problems.append(Problem("not built yet: router slo_aware with KV tiers", where=job.where("serve.router")))
