@@ -6,6 +6,7 @@ sensitivity of the results is reported.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -26,6 +27,7 @@ class Protocol:
     ``recv_interval`` is SGLang's ``scheduler_recv_interval`` for models whose names hold one of ``recv_models``, with
     ``recv_busy`` clients or more ``recv_interval_busy``.
     ``kv_cache_dtype`` is the format of the cache of models in 8 bits or less.
+    ``fitted`` names the rows (``engine``, ``clients``, ``input_tokens``) on which constants were fitted.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Protocol:
     recv_busy: int = 1 << 30
     recv_models: tuple[str, ...] | list[str] = ()
     kv_cache_dtype: str | None = None
+    fitted: Mapping[str, Any] | None = None
     others: tuple[tuple[str, Any], ...] = ()
     text: str = ""
 
@@ -52,6 +55,12 @@ class Protocol:
             return {}
         busy = clients >= self.recv_busy
         return {"scheduler_recv_interval": self.recv_interval_busy if busy else self.recv_interval}
+
+    def split(self, engine: str, clients: int, tokens: int) -> str:
+        """``fit`` for a row on which constants were fitted, otherwise ``score``."""
+        if self.fitted is None or not engine.startswith(self.fitted["engine"]):
+            return "score"
+        return "fit" if (clients, tokens) == (self.fitted["clients"], self.fitted["input_tokens"]) else "score"
 
     def requests(self, clients: int) -> int:
         """Requests of a run with that many clients."""

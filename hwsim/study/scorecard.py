@@ -58,10 +58,13 @@ def page(results: Sequence[Validated], command: str) -> Page:
     made = Page("Validation against measured systems", command)
     made.text(
         "Errors are relative, simulated over measured minus one: median and 90th percentile of their size, bias is "
-        "the median with its sign. No cost was fitted on a row that is scored here. Four assumptions were chosen with "
+        "the median with its sign. No cost was fitted on a row that is scored here. Some assumptions were chosen with "
         "these residuals in view, and their rows are not set apart: 8-bit KV of InferenceX rows and of quantised "
-        "TensorRT-LLM and MLPerf rows, vLLM 0.11 for ML.ENERGY, and that graphics boards of the Blackwell design "
-        "borrow costs from Ada, which runs the same kernels, and not from data-centre Blackwell. "
+        "TensorRT-LLM and MLPerf rows, vLLM 0.11 for ML.ENERGY, that graphics boards of the Blackwell design "
+        "borrow costs from Ada, which runs the same kernels, and not from data-centre Blackwell, the pace at which "
+        "hosts of TensorRT-LLM and SGLang issue kernels outside graphs, how often SGLang's servers of two models "
+        "receive requests, asynchronous scheduling from vLLM 0.14 on, and the share of peak that warp-level expert "
+        "kernels keep on Hopper and Blackwell. "
         "Pairs in order counts pairs of configurations of the same model and lengths whose measured values "
         "differ by more than 10 %."
     )

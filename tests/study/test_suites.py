@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hwsim.study.protocol import protocol
 from hwsim.study.suites.edge import PART as EDGE
 from hwsim.study.suites.energy import PART as ENERGY
 from hwsim.study.suites.large_moe import PART as LARGE_MOE
@@ -161,3 +162,10 @@ def test_steps_of_many_ranks(tmp_path: Path) -> None:
         "production figure",
         "layout of prefill and decode workers not given",
     ]
+
+
+def test_rows_of_a_fit_are_not_scored() -> None:
+    known = protocol("inferencex")
+    assert known.split("vllm 0.11.0", 4, 1024) == "fit"
+    assert {known.split("vllm 0.11.0", 8, 1024), known.split("sglang 0.5", 4, 1024)} == {"score"}
+    assert protocol("lab").split("vllm 0.11.0", 4, 1024) == "score"

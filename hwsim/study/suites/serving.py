@@ -115,6 +115,7 @@ def case_of(point: Point, load: Protocol) -> Case:
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
     for row in rows:
+        row.split = load.split(point.engine, clients, whole(point.isl))
         row.note = "; ".join(text for text in (assumed, point.note.partition("; ")[2]) if text)
     return Case(rows, [f"{row.metric}.{load.statistic}" for row in rows], scenario)
 
