@@ -63,8 +63,10 @@ def page(results: Sequence[Validated], command: str) -> Page:
         "TensorRT-LLM and MLPerf rows, vLLM 0.11 for ML.ENERGY, that graphics boards of the Blackwell design "
         "borrow costs from Ada, which runs the same kernels, and not from data-centre Blackwell, the pace at which "
         "hosts of TensorRT-LLM and SGLang issue kernels outside graphs, how often SGLang's servers of two models "
-        "receive requests, asynchronous scheduling from vLLM 0.14 on, and the share of peak that warp-level expert "
-        "kernels keep on Hopper and Blackwell. "
+        "receive requests, asynchronous scheduling from vLLM 0.14 on, the share of peak that warp-level expert "
+        "kernels keep on Hopper and Blackwell, group sizes that an export multiplied by the expert parallelism and "
+        "are divided by it here, and what a knee is: the last rate below a sweep's highest throughput. How far apart "
+        "devices lie that are programmed differently was set with the replay of an RTX-PRO-6000 in view. "
         "Pairs in order counts pairs of configurations of the same model and lengths whose measured values "
         "differ by more than 10 %."
     )

@@ -54,7 +54,7 @@ class Disaggregated(Suite):
 
     title = "disaggregated serving points"
     targets = "none set"
-    every = 8
+    every = 32
     files = ("silicon_serving_points.csv",)
 
     def points(self, data: Path | None = None) -> Iterator[Point]:

@@ -31,7 +31,7 @@ class Serving(Suite):
     )
 
     files = ("measured/silicon_serving_points.csv", "gpu_kernels/e2e_serving_public.csv.gz")
-    every = 3
+    every = 8
 
     def points(self, data: Path | None = None) -> Iterator[Point]:
         """Aggregated points, without repetition."""
