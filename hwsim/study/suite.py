@@ -27,6 +27,7 @@ class Suite:
     misses: ClassVar[str] = ""  # why rows are as far off as they are, for the report
     files: ClassVar[tuple[str, ...]] = ()
     every: ClassVar[int] = 1
+    long: ClassVar[bool] = False  # takes hours: simulated when it is named, or in full
 
     def points(self, data: Path | None = None) -> Iterator[Point]:
         """The points of a file, of a folder of files, or of the collection."""

@@ -96,8 +96,8 @@ def group_name(row: Row) -> str:
     return f"{row.model} | {row.device} | {row.engine}"
 
 
-def select(names: Sequence[str]) -> list[str]:
-    """The suites asked for (all without names), each known."""
+def select(names: Sequence[str], *, full: bool = True) -> list[str]:
+    """The suites asked for, each known; without names all, unless ``full`` those that take minutes."""
     known = SUITES.names()
     for name in names:
         if name not in known:
@@ -108,7 +108,9 @@ def select(names: Sequence[str]) -> list[str]:
                 expected="some of " + ", ".join(known),
                 nearest=nearest(name, known),
             )
-    return list(dict.fromkeys(names)) or known
+    return list(dict.fromkeys(names)) or [
+        name for name in known if full or not getattr(SUITES.get(name), "long", False)
+    ]
 
 
 def validate(
@@ -121,7 +123,7 @@ def validate(
 ) -> list[Validated]:
     """Run suites one after the other, each in parallel; unless ``full``, the large ones on a fixed sample."""
     results: list[Validated] = []
-    chosen = select(names)
+    chosen = select(names, full=full)
     for position, name in enumerate(chosen):
         suite = SUITES.get(name)
         start = time.perf_counter()

@@ -11,7 +11,10 @@ import typer
 from hwsim.cli.options import Json, PartsFolder, print_json, use_parts
 from hwsim.errors import ScenarioError
 
-Names = Annotated[list[str] | None, typer.Argument(metavar="SUITE…", help="Suites; all without.", show_default=False)]
+Names = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="SUITE…", help="Suites; without, all but those that take long.", show_default=False),
+]
 
 
 def validate(

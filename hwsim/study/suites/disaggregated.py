@@ -54,7 +54,8 @@ class Disaggregated(Suite):
 
     title = "disaggregated serving points"
     targets = "none set"
-    every = 32
+    every = 8
+    long = True
     files = ("silicon_serving_points.csv",)
 
     def points(self, data: Path | None = None) -> Iterator[Point]:
