@@ -57,8 +57,8 @@ class Errors:
 
 
 def errors_of(rows: Iterable[Row]) -> Errors | None:
-    """What the rows that have an error and no part in a fit say, each counted once."""
-    signed = [row.error for row in rows if row.error is not None and row.split == "score"]
+    """What the rows that have an error say, each counted once."""
+    signed = [row.error for row in rows if row.error is not None]
     if not signed:
         return None
     absolute = sorted(abs(error) for error in signed)

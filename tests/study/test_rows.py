@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hwsim.study.rows import Row, covered, errors_of, ordered
+from hwsim.study.validation import by_metric
 
 
 def row(measured: float, simulated: float | None, **more: object) -> Row:
@@ -28,3 +29,9 @@ def test_pairs_in_order_count_only_what_is_apart_and_comparable() -> None:
 def test_coverage_of_intervals() -> None:
     rows = [row(10, 11, low=9, high=12), row(10, 13, low=12, high=14), row(10, 10)]
     assert covered(rows) == (2, 1)
+
+
+def test_rows_of_a_fit_stand_on_a_line_of_their_own() -> None:
+    found = by_metric([row(10, 11), row(10, 20, split="fit")])
+    assert list(found) == ["tpot", "tpot (fitted on)"]
+    assert [errors.median for members in found.values() if (errors := errors_of(members))] == pytest.approx([0.1, 1.0])
