@@ -20,6 +20,7 @@ from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
 from hwsim.cost.gemm import HOSTED, Bodies, GemmLaw
 from hwsim.cost.moe import MoeLaw
 from hwsim.errors import ScenarioError
+from hwsim.hardware.short_name import device_of
 
 COPIES = 6  # sets of weights that the benchmark of products cycles through
 APART = 4.0  # token counts further apart are not interpolated
@@ -124,12 +125,11 @@ def tabled(efficiency: Efficiency, device: Accelerator, data: Path) -> Efficienc
         for row in _rows(path):
             _keep(row, op, products, experts, path)
     if not products and not experts:
-        short = _short(device)
         raise ScenarioError.of(
             f"no table of products or experts on {device.name}",
             where="cost.data",
             got=str(data),
-            expected=f"{short}_gemm_<software>-<version>.csv.gz or {short}_moe_…, or a folder of them",
+            expected="<gpu>_gemm_<software>-<version>.csv.gz or <gpu>_moe_…, or a folder of them, of just this device",
         )
     gemm = GemmTable(efficiency.gemm.kernels, _sorted(products))
     moe = MoeTable(efficiency.moe.kernels, _sorted(experts))
@@ -137,18 +137,21 @@ def tabled(efficiency: Efficiency, device: Accelerator, data: Path) -> Efficienc
     return replace(efficiency, gemm=gemm, moe=moe, name=name)
 
 
-def _short(device: Accelerator) -> str:
-    return device.product.casefold().partition("-")[0]
-
-
 def _files(data: Path, device: Accelerator) -> Iterator[tuple[Path, str]]:
-    """Tables of the device with the operation that each is of."""
+    """Tables of the device with the operation that each is of; those of its other forms, or unchanged, are not."""
     paths = sorted(data.glob("*.csv*")) if data.is_dir() else [data] if data.is_file() else []
     for path in paths:
         gpu, _, rest = path.name.casefold().partition("_")
         op = rest.partition("_")[0]
-        if gpu == _short(device) and op in ("gemm", "moe"):
+        if op in ("gemm", "moe") and _measured_on(gpu) == device.name:
             yield path, op
+
+
+def _measured_on(gpu: str) -> str | None:
+    try:
+        return device_of(gpu).name
+    except ScenarioError:
+        return None
 
 
 def _rows(path: Path) -> Iterator[dict[str, str]]:

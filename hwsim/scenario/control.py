@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.errors import Problem, ScenarioError
-from hwsim.kernel.activity import Activity
 from hwsim.part import Parts
 from hwsim.scenario.lora import caches, users
+from hwsim.scenario.rank_copies import beside, copy_all
 from hwsim.scenario.routers import GATES, limited
 from hwsim.serving.adapted import Adapted
 from hwsim.serving.controlled import Controlled
@@ -132,28 +132,12 @@ def _loader(simulation: Simulation, job: Job, place: str, where: str) -> Callabl
     def load(number: int, on_done: Callable[[], object]) -> None:
         pool, gpus = home(pools, number)
         assert pool.machine.room is not None
-        left = len(gpus)
-
-        def arrived(_: object) -> None:
-            nonlocal left
-            left -= 1
-            if not left:
-                on_done()
-
-        for gpu in gpus:
-            start = place if "/" in place else gpu.rpartition("/")[0] + "/" * ("/" in gpu) + place
-            transfer = fabric.transfer(start, gpu, pool.machine.room.weight_bytes)
-            Activity(
-                simulation.domain,
-                "weights",
-                fixed=transfer.fixed_ticks,
-                phases=(transfer.phase,),
-                owner="weights",
-                on_done=arrived,
-            ).submit()
+        size = pool.machine.room.weight_bytes
+        transfers = [fabric.transfer(beside(place, gpu), gpu, size) for gpu in gpus]
+        copy_all(simulation.domain, transfers, "weights", "weights", on_done)
 
     for gpu in home(pools, 0)[1]:  # a place without a way is found now
-        fabric.route(place if "/" in place else gpu.rpartition("/")[0] + "/" * ("/" in gpu) + place, gpu)
+        fabric.route(beside(place, gpu), gpu)
     return load
 
 

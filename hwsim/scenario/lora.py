@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from hwsim.cost.adapters import KERNELS, AdapterWork
 from hwsim.errors import FitError, Problem, ScenarioError
-from hwsim.kernel.activity import Activity
 from hwsim.kernel.random import Stream
+from hwsim.scenario.rank_copies import beside, copy_all
 from hwsim.serving.adapted import Users
 from hwsim.serving.adapters import AdapterCache
 
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from hwsim.serving.kv.room import KvRoom
 
 BYTES = 2  # adapters are kept in 16 bits, whatever the format of the model
-LAUNCH = 1.3e-6  # seconds of a kernel in a graph, as in hwsim.cost.efficiency.build
 
 
 def parameters(model: Model, rank: int) -> tuple[int, int]:
@@ -34,8 +33,8 @@ def parameters(model: Model, rank: int) -> tuple[int, int]:
     return weights, matrices
 
 
-def work(job: Job, model: Model, device: Device, ranks: int) -> AdapterWork:
-    """What adapters take on each GPU of a tensor-parallel group."""
+def work(job: Job, model: Model, device: Device, launch: float, ranks: int) -> AdapterWork:
+    """What adapters take on each GPU of a tensor-parallel group; ``launch``: seconds of a kernel."""
     lora = job.serve.lora
     assert lora is not None
     weights, matrices = parameters(model, lora.rank)
@@ -46,7 +45,7 @@ def work(job: Job, model: Model, device: Device, ranks: int) -> AdapterWork:
         lora.max_loras,
         device.hbm_bandwidth,
         device.peak("bf16"),
-        LAUNCH,
+        launch,
         ranks,
     )
 
@@ -86,30 +85,11 @@ def caches(simulation: Simulation, job: Job) -> list[AdapterCache]:
         weights, _ = parameters(machine.model, lora.rank)
         place = _tier(job)
         for gpus in machine.places:
-            starts = [place if "/" in place else gpu.rpartition("/")[0] + "/" * ("/" in gpu) + place for gpu in gpus]
-            transfers = [
-                fabric.transfer(start, gpu, weights * BYTES / len(gpus))
-                for start, gpu in zip(starts, gpus, strict=True)
-            ]
+            size = weights * BYTES / len(gpus)
+            transfers = [fabric.transfer(beside(place, gpu), gpu, size) for gpu in gpus]
 
             def load(adapter: int, on_done: Callable[[], object], transfers: list = transfers) -> None:
-                left = len(transfers)
-
-                def arrived(_: object) -> None:
-                    nonlocal left
-                    left -= 1
-                    if not left:
-                        on_done()
-
-                for transfer in transfers:
-                    Activity(
-                        simulation.domain,
-                        "adapter",
-                        fixed=transfer.fixed_ticks,
-                        phases=(transfer.phase,),
-                        owner="adapters",
-                        on_done=arrived,
-                    ).submit()
+                copy_all(simulation.domain, transfers, "adapter", "adapters", on_done)
 
             found.append(AdapterCache(lora.max_loras, load))
     return found

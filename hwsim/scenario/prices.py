@@ -42,7 +42,8 @@ def pricer(machine: Machine) -> Any:
     from hwsim.cost.adapters import AdapterPricer
     from hwsim.scenario.lora import work
 
-    return AdapterPricer(made, work(machine.job, machine.model, machine.device, machine.tensor_parallel_size))
+    launch = 0.0 if "launch" in machine.device.ideal else machine.efficiency.launch.graph
+    return AdapterPricer(made, work(machine.job, machine.model, machine.device, launch, machine.tensor_parallel_size))
 
 
 def _fitted(cost: Any) -> Any:

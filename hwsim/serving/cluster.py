@@ -105,10 +105,8 @@ class Cluster:
             self.due[number] = FAR
             numbers.append(number)
         for number in numbers:
-            engine = self.engines[number]
-            engine.settle(time)
-            call = engine.boundary()
-            self.calls[number] = FAR if call is None else call
+            self.engines[number].settle(time)
+            self._foresee(number, time)
             self._hear(number, time, inclusive=True)
 
     def _next_moment(self) -> int:
@@ -132,14 +130,18 @@ class Cluster:
                     self._hear(number, time)  # only an answer is due
 
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
+        self.engines[number].advance(time, inclusive=inclusive)
+        self._foresee(number, time)
+        self._hear(number, time, inclusive, int(inclusive))
+
+    def _foresee(self, number: int, time: int) -> None:
+        """The next call of an engine that can decide anything new, seen at ``time``."""
         engine = self.engines[number]
-        engine.advance(time, inclusive=inclusive)
         if self.before:
             self.calls[number] = max(quiet_until(engine), time)
         else:  # whoever waits for an answer may act on it: every call counts
             call = engine.boundary()
             self.calls[number] = FAR if call is None else call
-        self._hear(number, time, inclusive, int(inclusive))
 
     def _hear(self, number: int, time: int, inclusive: bool = False, late: int = 0) -> None:
         """Count the answers that are there at ``time``, and note when to look at this engine again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heappop, heappush
+from heapq import heappush
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
@@ -45,25 +45,14 @@ class TieredCluster(Cluster):
         self._arm()
 
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
-        self.engines[number].advance(time, inclusive=inclusive)
-        self._foresee(number)
-        self._hear(number, time, inclusive, int(inclusive))
+        super()._advance(number, time, inclusive)
         self.traffic.collect(number, time)
 
     def _settle(self, time: int) -> None:
-        if self.open:
-            return  # nobody acts on an answer
-        numbers = []
-        while self._next_moment() == time:
-            _, number = heappop(self.heap)
-            self.due[number] = FAR
-            numbers.append(number)
-        for number in numbers:
-            self.engines[number].settle(time)
-            self._foresee(number)
-            self._hear(number, time, inclusive=True)
+        if not self.open:  # else nobody acts on an answer
+            super()._settle(time)
 
-    def _foresee(self, number: int) -> None:
+    def _foresee(self, number: int, time: int) -> None:
         """When to look at an engine next: where macro-steps end, also where steps are taken one by one.
 
         What has gathered goes down at that look.

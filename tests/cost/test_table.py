@@ -11,6 +11,7 @@ from hwsim.cost.efficiency import find
 from hwsim.cost.table import GemmTable, tabled
 from hwsim.errors import ScenarioError
 from hwsim.hardware import System
+from hwsim.hardware.find import find_device
 from hwsim.scenario.load import load
 from hwsim.scenario.run import run
 
@@ -81,3 +82,10 @@ def test_bad_tables_are_named(tmp_path: Path) -> None:
         tabled(find(GPU), GPU, tmp_path)
     with pytest.raises(ScenarioError, match="lacks a number or column"):
         tabled(find(GPU), GPU, table(tmp_path, ["bfloat16,64,8192,100"], "gemm_dtype,m,n,latency_us"))
+
+
+def test_tables_are_of_one_device_alone(tmp_path: Path) -> None:
+    path = table(tmp_path, ["bfloat16,64,8192,8192,100.3"])
+    for other in ("H100-PCIe", {"like": "H100-SXM", "hbm": {"bandwidth": "5 TB/s"}}):
+        with pytest.raises(ScenarioError, match="no table of products or experts on H100"):
+            tabled(find(GPU), find_device(other, "gpu"), path)

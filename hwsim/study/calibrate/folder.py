@@ -10,9 +10,9 @@ from typing import Any
 from hwsim.cost.efficiency import coefficients
 from hwsim.errors import HwsimError, ScenarioError
 from hwsim.hardware import Device
+from hwsim.hardware.short_name import device_of
 from hwsim.study.calibrate import table
 from hwsim.study.calibrate.calibrate import Fitted, calibrate, samples_of
-from hwsim.study.calibrate.devices import device_of
 from hwsim.study.calibrate.ops import registry
 from hwsim.study.calibrate.sample import Sample
 from hwsim.study.calibrate.score import Score

@@ -97,7 +97,7 @@ def fit_site(scenario: str | Path | Mapping[str, Any], files: Sequence[Path], co
     if len(points) > 2:
         for i, point in enumerate(points):
             others = [each for j, each in enumerate(points) if j != i]
-            left[i] = runs.figures(point, _search(runs, others, found))
+            left[i] = runs.figures(point, _search(runs, others, before))  # nothing that has seen the point
     rows = [
         (p.name, m, p.bench.figures[m][0], plain[i][m], fitted[i][m], (left[i] or {}).get(m))
         for i, p in enumerate(points)

@@ -18,9 +18,9 @@ from hwsim.cost.efficiency import Efficiency
 from hwsim.cost.efficiency import find as efficiency_of
 from hwsim.errors import Problem, ScenarioError
 from hwsim.hardware import Device
+from hwsim.hardware.short_name import device_of
 from hwsim.study.calibrate import table
 from hwsim.study.calibrate.calibrate import LEAST_FAMILIES
-from hwsim.study.calibrate.devices import device_of
 from hwsim.study.calibrate.ops import registry
 from hwsim.study.calibrate.sample import Sample
 from hwsim.study.calibrate.score import score

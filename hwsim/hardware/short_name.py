@@ -1,9 +1,9 @@
-"""From the short name in a file name to a product of the catalogue."""
+"""From the short name of a GPU in the file name of a table to the product that it was measured on."""
 
 from __future__ import annotations
 
 from hwsim.errors import ScenarioError
-from hwsim.hardware import Device
+from hwsim.hardware.device import Device
 from hwsim.hardware.find import find_device
 
 # The form that measured tables mean where a short name has several.
