@@ -28,7 +28,7 @@ lint: $(VENV)/.dev
 	$(BIN)/lint-imports
 
 bench: $(VENV)/.installed
-	$(BIN)/pytest tests/bench --benchmark-only --benchmark-columns=min,median,max,rounds -p no:cacheprovider
+	$(BIN)/pytest tests/bench -s --benchmark-only --benchmark-columns=min,median,max,rounds -p no:cacheprovider
 
 reference: $(VENV)/.installed
 	$(BIN)/python -m hwsim.cli.reference docs/reference

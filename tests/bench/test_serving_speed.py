@@ -54,7 +54,8 @@ def test_output_lengths_at_equal_utilisation(benchmark: Any, output: int, rate: 
 
 
 @pytest.mark.parametrize(
-    ("case", "requests"), [("replicas", 100_000), ("disaggregated", 10_000), ("shared_prefix", 20_000)]
+    ("case", "requests"),
+    [("replicas", 100_000), ("disaggregated", 10_000), ("shared_prefix", 20_000), ("tiers", 10_000)],
 )
 def test_many_engines(benchmark: Any, case: str, requests: int) -> None:
     results: list[dict[str, Any]] = []

@@ -56,7 +56,17 @@ def shared_prefix(requests: int) -> dict[str, Any]:
     return found
 
 
-CASES = {"replicas": replicas, "disaggregated": disaggregated, "shared_prefix": shared_prefix}
+def tiers(requests: int) -> dict[str, Any]:
+    """Four replicas with DRAM and NVMe below their GPUs; half of each prompt is one of 8,000 texts, 40 requests/s."""
+    found = scenario(requests, 512, 40.0)
+    found["system"] = {"node": {"like": "dgx-h100", "ssd": {"like": "D7-P5510-3.84TB", "count": 4, "raid": 0}}}
+    place = {"kv": {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "64 GB"}, "write": "back"}}
+    found["serve"] |= {"replicas": 4, "router": "kv_aware", "enable_prefix_caching": True, "place": place}
+    found["workload"]["prefix"] = {"share": "100 %", "tokens": 256, "groups": 8000}
+    return found
+
+
+CASES = {"replicas": replicas, "disaggregated": disaggregated, "shared_prefix": shared_prefix, "tiers": tiers}
 
 
 def measure(spec: dict[str, Any], output: int, profile: bool) -> dict[str, Any]:
