@@ -23,11 +23,15 @@ class Scaled(Derived):
         self.factors = dict(factors or {})
         self.host = factor if host is None else host
 
+    def factor_of(self, bound: str) -> float:
+        """What times of that bound are multiplied by."""
+        return self.factors.get(bound, self.factor)
+
     def made(self, own: StepPrice, shape: StepShape) -> StepPrice:
         """The inner price, longer."""
         parts = []
-        for part in own.components or (Component("", own.base, own.slope, own.window_slopes),):
-            factor = self.factors.get(part.bound, self.factor)
+        for part in (*own.components, *_rest(own)):
+            factor = self.factor_of(part.bound)
             slopes = tuple([round(slope * factor) for slope in part.window_slopes])
             parts.append(Component(part.bound, round(part.base * factor), round(part.slope * factor), slopes))
         windows = range(len(own.window_slopes))
@@ -42,3 +46,12 @@ class Scaled(Derived):
             source=own.source,
             window_slopes=tuple([sum([part.window_slopes[j] for part in parts]) for j in windows]),
         )
+
+
+def _rest(own: StepPrice) -> tuple[Component, ...]:
+    """What of a price belongs to no component (all of it where there is none)."""
+    base = own.base - sum([part.base for part in own.components])
+    slope = own.slope - sum([part.slope for part in own.components])
+    if own.components and not base and not slope:
+        return ()
+    return (Component("", base, slope, (0,) * len(own.window_slopes) if own.components else own.window_slopes),)

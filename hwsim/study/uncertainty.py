@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from hwsim.cost.price import Component, StepPrice, StepShape
+from hwsim.cost.price import Pricer
+from hwsim.cost.scaled import Scaled
 from hwsim.kernel.random import Stream
 from hwsim.metrics import registry
 from hwsim.study import spread
@@ -33,42 +34,16 @@ HEADLINES = (
 LOW, HIGH = 0.1, 0.9
 
 
-class ScaledPricer:
+class Drawn(Scaled):
     """Prices of another pricer with each component's time multiplied by the factor of what bounds it."""
 
-    def __init__(self, inner: Any, factor: Callable[[str], float]) -> None:
-        self.inner = inner
-        self.factor = factor
-        self.windows: tuple[int, ...] = getattr(inner, "windows", ())
-        self._made: dict[int, tuple[StepPrice, StepPrice]] = {}
+    def __init__(self, inner: Pricer, factor: Callable[[str], float]) -> None:
+        super().__init__(inner, 1.0, host=factor("host"))
+        self.drawn = factor
 
-    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...] = ()) -> StepPrice:
-        """The scaled price; one object for each of the inner ones, as long as this pricer lives."""
-        price = self.inner.price(shape, context, windowed) if windowed else self.inner.price(shape, context)
-        known = self._made.get(id(price))
-        if known is None or known[0] is not price:
-            known = self._made[id(price)] = (price, self._scaled(price))
-        return known[1]
-
-    def _scaled(self, price: StepPrice) -> StepPrice:
-        factor = self.factor
-        parts = tuple(
-            Component(part.bound, round(part.base * factor(part.bound)), round(part.slope * factor(part.bound)))
-            for part in price.components
-        )
-        rest = price.base - sum(part.base for part in price.components)
-        slope = price.slope - sum(part.slope for part in price.components)
-        return StepPrice(
-            rest + sum(part.base for part in parts),
-            slope + sum(part.slope for part in parts),
-            host=round(price.host * factor("host")),
-            low=price.low,
-            limit=price.limit,
-            components=parts,
-            demands=price.demands,
-            source=price.source,
-            window_slopes=tuple(round(each * factor("hbm")) for each in price.window_slopes),
-        )
+    def factor_of(self, bound: str) -> float:
+        """The factor of that law in this draw; what no law gave stays."""
+        return self.drawn(bound) if bound else 1.0
 
 
 def adjusted(draw: int) -> Callable[[Simulation], None]:
@@ -79,7 +54,7 @@ def adjusted(draw: int) -> Callable[[Simulation], None]:
             efficiency = pool.machine.efficiency
             scale = factors_of(efficiency)
             for engine in pool.engines:
-                engine.pricer = ScaledPricer(engine.pricer, scale)
+                engine.pricer = Drawn(engine.pricer, scale)
 
     def factors_of(efficiency: Any) -> Callable[[str], float]:
         name = efficiency.name if efficiency is not None else ""

@@ -15,7 +15,7 @@ from hwsim.scenario.load import load
 from hwsim.scenario.run import run
 from hwsim.study import spread
 from hwsim.study.rows import Row
-from hwsim.study.uncertainty import ScaledPricer, adjusted, better, figures, intervals
+from hwsim.study.uncertainty import Drawn, adjusted, better, figures, intervals
 
 SCENARIO = {
     "model": "meta-llama/Llama-3.1-8B",
@@ -37,12 +37,12 @@ class Fixed:
         parts = (Component("hbm", 600, 2), Component("tensor", 300, 0))
         self.made = StepPrice(1000, 3, host=50, components=parts)
 
-    def price(self, shape: StepShape, context: int) -> StepPrice:
+    def price(self, shape: StepShape, context: int, windowed: tuple[int, ...] = (), /) -> StepPrice:
         return self.made
 
 
 def test_each_component_is_scaled_by_what_bounds_it() -> None:
-    pricer = ScaledPricer(Fixed(), {"hbm": 2.0, "tensor": 3.0, "host": 1.5, "nvlink": 1.0}.__getitem__)
+    pricer = Drawn(Fixed(), {"hbm": 2.0, "tensor": 3.0, "host": 1.5, "nvlink": 1.0}.__getitem__)
     price = pricer.price(StepShape(1, (), 1), 10)
     # 100 of the base and 1 of the slope belong to no component and stay
     assert (price.base, price.slope, price.host) == (100 + 1200 + 900, 1 + 4, 75)
