@@ -11,7 +11,7 @@ from typing import Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.metrics.registry import Metric, find
-from hwsim.units import expected, format_quantity, parse
+from hwsim.units import format_quantity, parse
 
 _TEXT = re.compile(r"\s*([A-Za-z][\w.\-]*)\s*(<=|>=|<|>|==)\s*(\S.*?)\s*")
 _HOLDS = {"<=": operator.le, ">=": operator.ge, "<": operator.lt, ">": operator.gt}
@@ -56,7 +56,7 @@ class Assertion:
         try:
             value = float(parse(limit, metric.dimension))
         except ValueError as error:
-            raise ScenarioError.of(f"{name}: {error}", where=where, expected=expected(metric.dimension)) from None
+            raise ScenarioError.of(f"{name}: {error}", where=where) from None
         return cls(metric, comparison, value, f"{name} {comparison} {limit}")
 
     def holds(self, summary: Mapping[str, Any]) -> bool:

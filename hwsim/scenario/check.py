@@ -33,7 +33,7 @@ class Check:
         if facts.get("not_built"):
             return [f"{self.name}: valid; not built yet: {', '.join(facts['not_built'])}"]
         if "graph" in facts:
-            return [f"{self.name}: valid, a task graph", *[f"  {line}" for line in facts["lines"]]]
+            return [f"{self.name}: valid, run as task graphs", *[f"  {line}" for line in facts["lines"]]]
         out = [f"{self.name}: valid, engine {facts['engine']}"]
         pools = facts.get("pools")
         if pools is None:
@@ -65,6 +65,10 @@ def check(scenario: Scenario) -> Check:
         from hwsim.scenario.graph.run import graph_facts
 
         return Check(scenario.name, graph_facts(scenario))
+    from hwsim.scenario.offline import is_offline, offline_facts
+
+    if is_offline(scenario):
+        return Check(scenario.name, offline_facts(scenario))
     try:
         found = machines(scenario)
     except ScenarioError as error:

@@ -91,7 +91,8 @@ class Scenario:
     def _again(self, merged: Branch, filled: Sequence[Branch]) -> Scenario:
         whole = merged
         for layer in filled:
-            whole = merge(layer, whole, shape())
+            # What the scenario takes out with a null need not be in what is filled in, so no problem is one here.
+            whole = merge(layer, whole, shape(), problems=[])
         scenario = Scenario(whole, self.path)
         scenario._merged = merged
         scenario._filled = list(filled)

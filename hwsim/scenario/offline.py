@@ -15,6 +15,7 @@ from hwsim.scenario.result import Result
 from hwsim.serving.static_batch import StaticBatches
 from hwsim.taskgraph.job import Job, Step
 from hwsim.taskgraph.pricer import COPIED, GraphPricer
+from hwsim.units import format_quantity
 
 if TYPE_CHECKING:
     from hwsim.scenario.load import Scenario
@@ -23,6 +24,7 @@ PATTERNS = Parts("hwsim.taskgraph.patterns")
 OTHERS = ("pools", "handover", "speculate", "local_prefill", "router")
 CLASSES = ("weights", "embeddings", "attention", "ffn", "experts", "kv", "activations", "features")
 DRAFT = "draft"
+CHECKED_CONTEXT = 64  # tokens of the prompt that ``check`` prices
 
 
 def is_offline(scenario: Scenario) -> bool:
@@ -142,6 +144,27 @@ def run_offline(scenario: Scenario, *, seed: int | None, record: str) -> Result:
     }
     missed = misses(outcome, [list(item) for item in scenario.spec.assert_ or ()], slo=scenario.spec.slo is not None)
     return Result(outcome, {} if record == "off" else tables, scenario.to_yaml(), manifest, missed)
+
+
+def offline_facts(scenario: Scenario) -> dict[str, Any]:
+    """What can be said of such a scenario from one prompt and one token alone; ``ScenarioError`` and ``FitError``."""
+    job = job_of(scenario)
+    assert scenario.spec.serve is not None and scenario.spec.serve.execute is not None
+    kind = scenario.spec.serve.execute.kind
+    pricer = GraphPricer(job, PATTERNS.get(kind))
+    tokens = CHECKED_CONTEXT
+    prompt = pricer.pass_time(Step(1, tokens, 0), steady=False).seconds
+    token = pricer.pass_time(Step(1, 1, tokens), steady=True).seconds
+    held = [f"{place} {format_quantity(pool['peak_bytes'], 'bytes')}" for place, pool in pricer.memory.items()]
+    return {
+        "graph": {"pattern": kind, "rows": pricer.pattern.rows, "prompt_s": prompt, "token_s": token},
+        "lines": [
+            f"{job.model.hf_id} by the pattern {kind}, up to {pricer.pattern.rows} rows at once",
+            f"a prompt of {tokens:,} tokens alone: {format_quantity(prompt, 's')}",
+            f"a token after it: {format_quantity(token, 's')}",
+            f"memory held at most: {', '.join(held) or 'none'}",
+        ],
+    }
 
 
 def _batches(scenario: Scenario, pricer: GraphPricer, seed: int) -> tuple[StaticBatches, Any]:

@@ -22,6 +22,7 @@ ROWS = (
 )
 MS = ("ttft", "tpot")
 SHORT = {"ttft": "TTFT", "tpot": "TPOT", "throughput": "output/s", "slo": "SLO"}
+FORMS = {"ttft": milliseconds, "tpot": milliseconds, "slo": share}
 BAR = 18
 MOST_WARNINGS = 6
 
@@ -137,10 +138,9 @@ def _intervals(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         for name, ends in (summary.get("intervals") or {}).items():
             stem, _, rest = name.partition(".")
             if ends[kind] is not None and stem in SHORT:
-                low, high = (plain(end) for end in ends[kind])
-                texts.setdefault(SHORT[stem], []).append(
-                    f"{rest} {low} to {high}" if stem in MS else f"{low} to {high}"
-                )
+                show = FORMS.get(stem, plain)
+                ranged = f"{show(ends[kind][0])} to {show(ends[kind][1])}"
+                texts.setdefault(SHORT[stem], []).append(f"{rest} {ranged}" if stem in MS else ranged)
         if texts:
             yield f"80 % {kind}", "; ".join(f"{name} {', '.join(some)}" for name, some in texts.items())
 

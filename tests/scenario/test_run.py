@@ -15,6 +15,7 @@ import hwsim
 from hwsim.errors import FitError, ScenarioError
 from hwsim.scenario.check import check
 
+GOLDEN = Path(__file__).parents[2] / "scenarios" / "golden"
 PROMISED = """schema name seed digest requests ttft_ms tpot_ms itl_ms e2e_ms request_throughput output_throughput
 total_token_throughput output_throughput_per_gpu output_throughput_per_user goodput slo_attainment simulated_seconds
 wall_seconds steps stretches events memory bottleneck bound mfu mbu gpus_owned gpus_used energy_joules
@@ -206,3 +207,18 @@ def test_saved_runs_read_back(tmp_path: Path) -> None:
     assert list(tables["requests"]["request_id"]) == list(result.table("requests")["request_id"])
     again = hwsim.load(folder / "scenario.yaml")
     assert hwsim.run(again).digest == result.digest
+
+
+def test_a_removed_group_stays_removed_when_the_engine_fills_in_its_defaults() -> None:
+    """Its null would be a mistake in a file, but not where defaults are laid under a file that had it to remove."""
+    workload = {"trace": None, "rate_scale": None, "requests": 4, "input_tokens": 512, "output_tokens": 4}
+    changed = hwsim.load(GOLDEN / "6-pd-ratio.yaml").changed({"workload": workload})
+    result = hwsim.run(changed.changed(["workload.arrivals={kind: constant, rate: 10 /s}"]))
+    assert result.summary["requests"]["completed"] == 4
+    assert "wide" not in result.resolved_yaml
+
+
+def test_what_a_pattern_executes_is_checked_by_a_prompt_and_a_token() -> None:
+    graph = check(hwsim.load(GOLDEN / "2-phone-ufs.yaml")).to_json()["graph"]
+    assert graph["pattern"] == "neuron_clusters"
+    assert graph["prompt_s"] > graph["token_s"] > 0

@@ -69,6 +69,8 @@ def run(
         scenarios = [scenario]
     missed = False
     for scenario in scenarios:
+        if scenario.spec.study is not None:
+            print(f"note: {scenario.name}: study is left out; this is the base of its points", file=sys.stderr)
         result = _simulate(scenario, seed, record, kept, single_step)
         target = folder / result.folder_name() if folder is not None and len(scenarios) > 1 else folder
         saved = result.save(target, report=report == "on")
