@@ -244,7 +244,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]
     )
-    efficiency = _laws(job, pool, device)
+    efficiency = _laws(job, pool, where)
     group = where.group.name
     kv = less_room(job, kv, model, pool.tensor_parallel_size)
     beside = _host_pool(job, name) is not None
@@ -255,12 +255,17 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     return Machine(job, name, profile, found, system, node, device, model, shard, efficiency, kv, group, places, beside)
 
 
-def _laws(job: Job, pool: Pool, device: Device) -> Efficiency:
-    """The cost laws of the device, of the file that ``cost`` names, and behind its measured table if it has one."""
+def _laws(job: Job, pool: Pool, where: Area) -> Efficiency:
+    """The cost laws of the device in its node, of the file that ``cost`` names, behind its table if it has one."""
     from hwsim.cost.efficiency import find
+    from hwsim.cost.wired import wired
+
+    device = where.group.node.gpu
 
     cost: Any = pool.cost or job.spec.prices()
     found = find(device, name=getattr(cost, "efficiency", None))
+    if pool.tensor_parallel_size * pool.data_parallel_size > 1:
+        found = replace(found, collective=wired(found.collective, where.group.wiring))
     if cost is not None and cost.kind == "table":
         from hwsim.cost.table import tabled
 
