@@ -45,6 +45,7 @@ class RooflinePricer:
         efficiency: Efficiency,
         *,
         capture_sizes: Iterable[int] = (),
+        prompts_in_graphs: bool = True,
         host_base: float = 0.0,
         host_per_row: float = 0.0,
         host_per_kernel: float | None = None,
@@ -67,6 +68,7 @@ class RooflinePricer:
         self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows), pace)
         self._fixed, self._chunks = self._parts.known, self._parts.chunks
         captured = CaptureSizes(capture_sizes)
+        self._with_prompts = PIECEWISE if prompts_in_graphs else EAGER
         self._captured = [captured.padded(tokens) for tokens in range(captured.largest + 1 if captured.sizes else 0)]
         self._host_base, self._host_per_row = subticks(host_base), subticks(host_per_row)
         self._decodes: dict[int, RooflinePrice] = {}
@@ -164,10 +166,11 @@ class RooflinePricer:
         if self._encodes and chunks:  # prompts are the encoder's; the decoder starts with one token for each
             encoded, tokens = tokens - rows, rows + len(chunks)
         captured = self._captured
-        if tokens + encoded >= len(captured):
+        mode = self._with_prompts if chunks else FULL
+        if mode == EAGER or tokens + encoded >= len(captured):
             size, mode = tokens, EAGER
         else:
-            size, mode = captured[tokens], PIECEWISE if chunks else FULL
+            size = captured[tokens]
         key = (rows, heads, size, mode, encoded, not chunks)
         fixed = self._fixed.get(key)
         if fixed is None or not fixed[8] <= context <= fixed[9]:

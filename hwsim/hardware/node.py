@@ -51,6 +51,13 @@ class Node:
         return default if figure is None else figure.value
 
     @property
+    def thread_speed(self) -> float | None:
+        """How much work one thread of its processor does per second, in clocks of a Skylake core; unknown: ``None``."""
+        cpu = self.devices.get("cpu")
+        clock, work = (cpu.get("boost_clock"), cpu.get("work_per_clock")) if cpu is not None else (None, None)
+        return clock * work if clock and work else None
+
+    @property
     def dram_bandwidth(self) -> float | None:
         """Bytes/s of main memory: its own figure, else what all sockets achieve, else their data sheet."""
         dram, cpu = self.devices.get("dram"), self.devices.get("cpu")

@@ -154,8 +154,11 @@ def _bare(job: Job, name: str) -> Machine:
     return Machine(job, name, profile, found, None, None, None, None, None, None, None, "", places)
 
 
-def _profile(job: Job) -> EngineProfile:
+def _profile(job: Job, node: Node | None = None) -> EngineProfile:
+    """The engine's profile on the node's processors; what was measured at the site itself stands as it is."""
     profile, site = engine_profile.find(job.serve.engine), job.serve.site
+    if node is not None:
+        profile = profile.on_host(node.thread_speed)
     return profile if site is None else profile.at_site(site.given())
 
 
@@ -232,9 +235,9 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     from hwsim.model.sharding import Shard
     from hwsim.scenario.lora import less_room
 
-    wanted, pool, profile = job.spec.model, job.pools[name], _profile(job)
+    wanted, pool, node = job.spec.model, job.pools[name], where.group.node
     assert wanted is not None
-    node = where.group.node
+    profile = _profile(job, node)
     device = node.gpu
     model = find_model(_model_name(job), dtype=wanted.dtype, kv_cache_dtype=wanted.kv_cache_dtype, **wanted.overrides())
     shard = Shard(model, layout=layout(pool, model))

@@ -48,10 +48,21 @@ def settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dict
         settings["options"] = {**settings["options"], "scheduler_recv_interval": pool.scheduler_recv_interval}
     settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
     settings["scheduling_policy"] = pool.policy
+    settings["capture_sizes"] = _capture_sizes(pool, profile, settings)
     if pool.batching is not None and pool.batching.kind == "static":
         settings["scheduler"] = "static"
         settings["max_num_seqs"] = getattr(pool.batching, "size", None) or settings["max_num_seqs"]
     return settings
+
+
+def _capture_sizes(pool: Pool, profile: EngineProfile, settings: dict[str, Any]) -> tuple[int, ...]:
+    """Batch sizes with a CUDA graph: the profile's, those of ``cuda_graph: [1, 2, 4]``, or with ``false`` none."""
+    wanted = pool.cuda_graph
+    if isinstance(wanted, list):
+        return tuple(sorted({size for size in wanted if size <= settings["max_num_batched_tokens"]}))
+    if wanted is False:
+        return ()
+    return profile.capture_sizes(settings["max_num_seqs"], settings["max_num_batched_tokens"])
 
 
 def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, settings: dict[str, Any]) -> KvRoom:
@@ -62,7 +73,7 @@ def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, setti
         weight_bytes=shard.weight_bytes,
         activation_bytes=shard.activation_peak_bytes(settings["max_num_batched_tokens"], settings["max_num_seqs"]),
         runtime_bytes=memory["runtime"] + shard.state_bytes * settings["max_num_seqs"],
-        graph_bytes=memory["graphs"],
+        graph_bytes=memory["graphs"] if settings["capture_sizes"] else 0.0,
         graphs_inside_budget=memory["graphs_inside_budget"],
         activations_inside_budget=memory.get("activations_inside_budget", True),
         of_free=memory.get("of_free", False),

@@ -15,6 +15,7 @@ from hwsim.errors import ScenarioError, nearest
 
 FOLDER = Path(__file__).parent / "engines"
 DEFAULT = "vllm-0.33"
+REFERENCE_SPEED = 3.8e9 * 1.40  # of a thread of a Xeon-8480+, on whose servers host times were measured and fitted
 FAMILIES = ("vllm", "sglang", "trtllm", "llama.cpp")  # named alone: the newest version
 _DIMENSIONS = {
     "base": "s",
@@ -66,6 +67,17 @@ class EngineProfile:
         if memory_bytes > 60 << 30:
             mib = max(mib, reserved["least_above_60_gib"])
         return round(1 - mib * 2**20 / memory_bytes, 3)
+
+    def on_host(self, thread_speed: float | None) -> EngineProfile:
+        """The profile on another processor: host and server times go with the speed of a thread.
+
+        They were measured and fitted on servers of ``REFERENCE_SPEED``.  Simplification: all of a host's work scales.
+        """
+        slower = REFERENCE_SPEED / thread_speed if thread_speed else 1.0
+        if abs(slower - 1) < 1e-9:
+            return self
+        scaled = {part: {key: time * slower for key, time in getattr(self, part).items()} for part in ("host", "server")}
+        return replace(self, **scaled)
 
     def at_site(self, times: Mapping[str, float]) -> EngineProfile:
         """The profile with some host and server times (``host_base``, ``server_before``…) measured elsewhere."""
