@@ -28,10 +28,20 @@ class Protocol(NamedTuple):
 
 
 @cache
-def _constants() -> tuple[float, tuple[Protocol, ...]]:
+def _content() -> Mapping[str, Any]:
     import yaml
 
-    content: Mapping[str, Any] = yaml.safe_load((Path(__file__).parent / "nccl.yaml").read_text(encoding="utf-8"))
+    return yaml.safe_load((Path(__file__).parent / "nccl.yaml").read_text(encoding="utf-8"))
+
+
+def network_step() -> float:
+    """Seconds that a message between nodes waits for beyond the latencies of its links."""
+    return float(parse(_content()["network"]["step"], "s"))
+
+
+@cache
+def _constants() -> tuple[float, tuple[Protocol, ...]]:
+    content = _content()
     protocols = [
         Protocol(float(parse(each["base"], "s")), float(parse(each["step"], "s")), float(parse(each["rate"], "share")))
         for each in content["protocols"].values()

@@ -166,13 +166,16 @@ def _area(system: System, job: Job, name: str) -> Area:
     path = job.pool_path(name, "at")
     found = area(system, job.pools[name].at, job.where(path) if job.pools[name].at else path)
     tensor = job.pools[name].tensor_parallel_size
-    if tensor > len(found.gpus):
-        node = found.group.node
+    node = found.group.node
+    whole = len(found.gpus) == node.gpus and tensor % node.gpus == 0
+    if tensor > (found.size if whole else len(found.gpus)):
         raise FitError.of(
-            f"tensor_parallel_size spans more than one {node.name}",
+            f"tensor_parallel_size spans more than one {node.name} and not whole ones"
+            if not whole
+            else "tensor_parallel_size is more than the GPUs there are",
             where=job.pool_path(name, "tensor_parallel_size"),
             got=str(tensor),
-            expected=f"at most {len(found.gpus)}, the GPUs of a node",
+            expected=f"at most {len(found.gpus)}, the GPUs of a node, or a multiple of {node.gpus} up to {found.size}",
         )
     return found
 
@@ -247,7 +250,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]
     )
-    efficiency = _laws(job, pool, where)
+    efficiency = _laws(job, pool, system, where)
     group = where.group.name
     kv = less_room(job, kv, model, pool.tensor_parallel_size)
     beside = _host_pool(job, name) is not None
@@ -258,7 +261,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     return Machine(job, name, profile, found, system, node, device, model, shard, efficiency, kv, group, places, beside)
 
 
-def _laws(job: Job, pool: Pool, where: Area) -> Efficiency:
+def _laws(job: Job, pool: Pool, system: System, where: Area) -> Efficiency:
     """The cost laws of the device in its node, of the file that ``cost`` names, behind its table if it has one."""
     from hwsim.cost.efficiency import find
     from hwsim.cost.wired import wired
@@ -267,8 +270,8 @@ def _laws(job: Job, pool: Pool, where: Area) -> Efficiency:
 
     cost: Any = pool.cost or job.spec.prices()
     found = find(device, name=getattr(cost, "efficiency", None))
-    if pool.tensor_parallel_size * pool.data_parallel_size > 1:
-        found = replace(found, collective=wired(found.collective, where.group.wiring))
+    if pool.tensor_parallel_size * pool.data_parallel_size * pool.pipeline_parallel_size > 1:
+        found = replace(found, collective=wired(found.collective, system, where.group))
     if cost is not None and cost.kind == "table":
         from hwsim.cost.table import tabled
 

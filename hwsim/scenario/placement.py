@@ -86,17 +86,23 @@ class Allotment:
                 for node, gpus in taken:
                     self.free[node] = sorted(self.free[node] + gpus)
                 return None
-            taken.append(found)
+            taken += found
         return tuple([self.place(node, gpu) for node, gpus in taken for gpu in gpus])
 
-    def _stage(self, where: Area, tensor: int) -> tuple[tuple[str, int], list[int]] | None:
+    def _stage(self, where: Area, tensor: int) -> list[tuple[tuple[str, int], list[int]]] | None:
+        """``tensor`` GPUs of one node, or as many whole nodes as hold them."""
+        nodes = -(-tensor // len(where.gpus))
+        each = tensor // nodes
+        taken: list[tuple[tuple[str, int], list[int]]] = []
         for index in where.nodes:
             node = (where.group.name, index)
             usable = [gpu for gpu in self.free[node] if gpu in where.gpus]
-            if len(usable) >= tensor:
-                gpus = usable[:tensor]
-                self.free[node] = [gpu for gpu in self.free[node] if gpu not in gpus]
-                return node, gpus
+            if len(usable) >= each:
+                taken.append((node, usable[:each]))
+            if len(taken) == nodes:
+                for chosen, gpus in taken:
+                    self.free[chosen] = [gpu for gpu in self.free[chosen] if gpu not in gpus]
+                return taken
         return None
 
     def place(self, node: tuple[str, int], gpu: int) -> str:

@@ -76,7 +76,9 @@ class EngineProfile:
         slower = REFERENCE_SPEED / thread_speed if thread_speed else 1.0
         if abs(slower - 1) < 1e-9:
             return self
-        scaled = {part: {key: time * slower for key, time in getattr(self, part).items()} for part in ("host", "server")}
+        scaled = {
+            part: {key: time * slower for key, time in getattr(self, part).items()} for part in ("host", "server")
+        }
         return replace(self, **scaled)
 
     def at_site(self, times: Mapping[str, float]) -> EngineProfile:
