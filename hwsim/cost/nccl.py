@@ -55,7 +55,7 @@ def steps(operation: str, ranks: int) -> int:
 
 
 def stretches(operation: str, ranks: int, bandwidth: float) -> tuple[Stretch, ...]:
-    """The law by size for links of ``bandwidth`` (bytes/s): the protocol of least latency, then that of highest rate."""
+    """The law by size for links of ``bandwidth`` (bytes/s): the protocol of least latency, then the fastest."""
     plateau, protocols = _constants()
     lines = [
         Stretch(inf, each.base + steps(operation, ranks) * each.step, bandwidth * plateau * each.rate)

@@ -39,6 +39,11 @@ def test_rest_takes_what_pools_with_numbers_leave() -> None:
     assert len(set(used)) == len(used)
 
 
+def test_tensor_ranks_beyond_a_node_take_whole_nodes() -> None:
+    [machine] = machines(scenario(serve={"at": "slow", "tensor_parallel_size": 16, "replicas": "rest"}))
+    assert machine.places == (tuple(f"slow/{node}/gpu{gpu}" for node in (0, 1) for gpu in range(8)),)
+
+
 def test_data_parallel_ranks_are_engines_of_their_own() -> None:
     [machine] = machines(scenario(serve={"at": "slow[1]", "replicas": 2, "data_parallel_size": 3}))
     assert machine.engines == 6 and machine.replicas == 2 and machine.gpus_used == 6
@@ -49,7 +54,8 @@ def test_data_parallel_ranks_are_engines_of_their_own() -> None:
     ("serve", "says"),
     [
         ({"at": "fast", "replicas": 9}, "more replicas than GPUs"),
-        ({"at": "fast", "tensor_parallel_size": 16}, "spans more than one"),
+        ({"at": "fast", "tensor_parallel_size": 16}, "more than the GPUs there are"),
+        ({"at": "slow", "tensor_parallel_size": 12}, "spans more than one"),
         ({"at": "fast/gpu[0:2]", "tensor_parallel_size": 4}, "spans more than one"),
         ({"at": "fast/gpu[6:12]"}, "beyond what there is"),
         ({"pools": {"a": {"at": "fast", "replicas": 8}, "b": {"at": "fast", "replicas": "rest"}}}, "no other pool"),
