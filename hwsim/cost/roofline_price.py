@@ -115,6 +115,26 @@ class RooflinePrice(StepPrice):
             best, name = nvlink, "nvlink"
         return "launch" if launch > best else name
 
+    def find_bound(self, context: int) -> None:
+        """The range in which the bound stays: where only HBM time grows, it binds from one context on."""
+        rise = self.rise
+        if self.hidden or self.rises or rise.tensor:
+            super().find_bound(context)
+            return
+        hbm, tensor, nvlink, launch = self.times
+        name, most = ("nvlink", nvlink) if nvlink > tensor else ("tensor", tensor)
+        if launch > most:
+            name, most = "launch", launch
+        self.bound_low, self.bound_high = 0, 1 << 62
+        if not rise.hbm:
+            self.bounded = "hbm" if hbm >= most else name
+            return
+        from_there = -((hbm - most) // rise.hbm)
+        if context >= from_there:
+            self.bounded, self.bound_low = "hbm", from_there
+        else:
+            self.bounded, self.bound_high = name, from_there - 1
+
 
 class OncePrice(RooflinePrice):
     """A piece that holds from the moment it was asked for, while contexts only grow: not to be used for another."""

@@ -51,6 +51,7 @@ class Engine:
         "held",
         "inbox",
         "journal",
+        "keeps",
         "knots",
         "leaving",
         "leaving_since",
@@ -98,6 +99,9 @@ class Engine:
         self.journal = journal or Journal()
         self.single_step = single_step
         self.log = log
+        self.keeps = (
+            False  # pages of some requests outlive them: held for others, or answers that a next turn begins with
+        )
         self.listened = False  # somebody wants to know of answers,
         self.waits = True  # and may act on one: stop where that could matter
         self.pool = PagePool(
@@ -145,6 +149,8 @@ class Engine:
             request.status, request.reason = "rejected", reason
             self.reject(request, alone)
             return
+        if request.keeps_kv or request.answer_ids is not None:
+            self.keeps = True
         self.inbox.append(request)
         if self.stalled_until >= FAR:
             self.stalled_until = alone

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from math import sqrt
-
 FAR = 1 << 120  # beyond any time: a run of 2^62 subticks is only an hour and a quarter
 
 
@@ -49,16 +47,12 @@ def steps_until(first: int, slope: int, distance: int, most: int) -> int:
         return 0
     if most * first + slope * (most * (most - 1) >> 1) < distance:
         return most
-    if slope == 0:
-        return -(-distance // first)
-    # about the positive root of slope/2 n^2 + (first - slope/2) n - distance, then exactly
-    b = float(2 * first - slope)
-    n = int((sqrt(b * b + 8.0 * slope * distance) - b) / (2.0 * slope))
-    reached = n * first + slope * (n * (n - 1) >> 1)
-    while reached < distance:
-        reached += first + slope * n
-        n += 1
-    while n and reached - first - slope * (n - 1) >= distance:
-        n -= 1
-        reached -= first + slope * n
+    n = distance // first + 1 if first else most  # enough without growth; then the last ones fall away as surely can be
+    over = n * first + slope * (n * (n - 1) >> 1) - distance
+    last = first + slope * (n - 1)
+    while over >= last:
+        less = over // last
+        over -= less * last - slope * (less * (less - 1) >> 1)
+        n -= less
+        last -= slope * less
     return n

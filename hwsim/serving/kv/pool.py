@@ -66,6 +66,25 @@ class PagePool:
         """Free pages behind the blank ones in the queue: they hold content (with 0.11's queue some are blank too)."""
         return self.free - self.blank
 
+    @property
+    def lone(self) -> bool:
+        """True while pages are mere counts: nobody can ask again for anything that a page holds or will be given."""
+        plain = self.caching and self.unhashed_first and not self.index
+        return plain and len(self.queue) == (self.tail is not None)
+
+    def settle(self, free: int, blank: int, evicted: int) -> None:
+        """Take over the counts of somebody who has kept them for a while; ``evicted`` more have lost their content."""
+        self.free, self.blank = free, blank
+        self.evicted += evicted
+        lost, tail = free - blank, self.tail
+        if tail is not None and lost:
+            tail.hi = tail.lo + lost
+        elif tail is not None:
+            self.tail = None
+            self.queue.clear()
+        elif lost:
+            self._queue_lost(lost)
+
     # -- taking and releasing ------------------------------------------------------------------------------------
 
     def take(self, pages: int) -> None:
