@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import NamedTuple
 
 from hwsim.cost.line import FAR
@@ -53,7 +54,7 @@ class StepParts:
         self._blocks: tuple[dict[int, _Part], ...] = ({}, {}, {})
         self._heads: tuple[dict[int, _Part], ...] = ({}, {}, {})
         self._encoders: tuple[dict[int, _Part], ...] = ({}, {}, {})
-        self._rows: dict[int, _Rows] = {}
+        self._rows: dict[int, tuple[list[int], list[_Rows]]] = {}  # by their number: where pieces begin, and the pieces
         launch = work.efficiency.launch
         self._floor = subticks(mixing.floor)
         self._longest = 0.0  # tokens that a decode row was priced with
@@ -68,8 +69,12 @@ class StepParts:
         ]
         if encoded:
             parts.append(self._encoders[mode].get(encoded) or self._encoder_part(encoded, mode))
-        row = self._rows.get(rows)
-        if row is None or not row.low <= context <= row.limit:
+        row = None
+        if rows in self._rows:
+            lows, pieces = self._rows[rows]
+            place = bisect_right(lows, context) - 1
+            row = pieces[place] if place >= 0 else None
+        if row is None or context > row.limit:
             row = self._row_part(rows, context)
         hbm, tensor, nvlink, issue, flop, moved, link = row.hbm, row.tensor, 0, 0, row.flop, row.size, 0.0
         launch = (row.launch if alone else max(row.launch, self._floor)) + (self._late if mode else 0)
@@ -161,7 +166,10 @@ class StepParts:
                 low,
                 limit,
             )
-        self._rows[rows] = part
+        lows, pieces = self._rows.setdefault(rows, ([], []))
+        place = bisect_right(lows, part.low)
+        lows.insert(place, part.low)
+        pieces.insert(place, part)
         return part
 
 
