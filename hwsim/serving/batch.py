@@ -18,7 +18,7 @@ class DecodeRows:
     Time is counted in *beats*, the steps in which the rows are scheduled: steps that pause them (a prefill batch of
     SGLang, another pipeline group's turn) are no beats.  A row's computed tokens at ``beat`` are ``offset + beat``.
     ``phases[r]`` counts the rows that need a new page at the beats ``b % page == r``, which gives the pages that any
-    span of beats takes (the list is kept twice in a row, so that a span is one slice); ``due`` orders the rows by the
+    span of beats takes (a span around the end is all but the slice that it leaves out); ``due`` orders the rows by the
     beat at which they are no longer scheduled.  ``end`` and ``end_before`` are when the outputs of the last two beats
     are there.
     """
@@ -34,7 +34,7 @@ class DecodeRows:
         self.late: list[list[int]] = []  # while steps pause the rows: [time of the last token, rows]
         self.count = 0
         self.offsets = 0
-        self.phases = [0] * (2 * page)
+        self.phases = [0] * page
         self.due: list[tuple[int, int, Request]] = []
 
     def join(self, request: Request, computed: int, steps: int) -> None:
@@ -48,9 +48,7 @@ class DecodeRows:
         request.finish_beat = finish
         self.count += 1
         self.offsets += offset
-        phase = -offset % self.page
-        self.phases[phase] += 1
-        self.phases[phase + self.page] += 1
+        self.phases[-offset % self.page] += 1
         heappush(self.due, (finish, request.sequence, request))
         for window in self.windows:
             window.join(offset, self.beat)
@@ -60,9 +58,7 @@ class DecodeRows:
         offset = request.offset
         self.count -= 1
         self.offsets -= offset
-        phase = -offset % self.page
-        self.phases[phase] -= 1
-        self.phases[phase + self.page] -= 1
+        self.phases[-offset % self.page] -= 1
         request.finish_beat = -1
         for window in self.windows:
             window.leave(offset)
@@ -118,11 +114,11 @@ class DecodeRows:
 
     def pages(self, steps: int) -> int:
         """Pages that the next ``steps`` beats take: one whenever a row's computed tokens fill its pages."""
-        page = self.page
+        page, phases = self.page, self.phases
         first = self.beat % page
-        if steps < page:
-            return sum(self.phases[first : first + steps])
-        return steps // page * self.count + sum(self.phases[first : first + steps % page])
+        last = first + steps % page
+        pages = sum(phases[first:last]) if last <= page else self.count - sum(phases[last - page : first])
+        return pages + steps // page * self.count
 
     def context(self) -> int:
         """Tokens that all rows attend to at this beat, the new ones included."""

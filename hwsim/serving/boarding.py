@@ -54,9 +54,7 @@ def board(engine: Engine, call: int) -> bool:
         request.join_beat = beat
         request.offset = offset = tokens - beat
         request.finish_beat = finish = beat + request.output_tokens - 1 + request.ends_by_eos
-        phase = -offset % size
-        phases[phase] += 1
-        phases[phase + size] += 1
+        phases[-offset % size] += 1
         heappush(due, (finish, sequence, request))
         prefill += tokens
     engine.sequence = sequence

@@ -238,7 +238,7 @@ class Controlled(Cluster):
         """Calls from ``time`` on cost what ``pricer`` says; the next moment of the engine moves with that."""
         engine = self.engines[number]
         engine.pricer = pricer
-        engine.prices.clear()
+        engine.forget_prices()
         self._advance(number, time)
 
     # -- scaling -------------------------------------------------------------------------------------------------

@@ -5,16 +5,18 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
-from hwsim.cost.price import SUBTICK_BITS, StepShape
+from hwsim.cost.price import SUBTICK_BITS, StepPrice, StepShape
 from hwsim.serving.boarding import board
 from hwsim.serving.ending import end_rows
 from hwsim.serving.journal import PACK_STRETCH
-from hwsim.serving.pipeline import FAR, steps_until
+from hwsim.serving.pipeline import FAR, least_steps
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
 
 LIMIT, CROWD, OTHER = range(3)  # why the loop was left: ``stop``, prompts that do not board one by one, all else
+# Contexts in which it holds, those in which its price does, base, slope per token and per step, host, bound, price.
+Piece = tuple[int, int, int, int, int, int, int, int, StepPrice]
 _shape = tuple.__new__  # of a named tuple, without the detour through its own constructor
 
 
@@ -60,7 +62,7 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
     """
     rows, pipeline, pool, journal = engine.rows, engine.pipeline, engine.pool, engine.journal
     inbox, leaving, running, queued = engine.inbox, engine.leaving, engine.running, len(engine.admission.waiting)
-    prices, due, phases, page, paused = engine.prices, rows.due, rows.phases, rows.page, rows.late
+    pieces, due, phases, page, paused = engine.pieces, rows.due, rows.phases, rows.page, rows.late
     packed, bounds, pricer, replica = journal.packed, journal.bounds, engine.pricer, engine.replica
     scheduler, seats, kept = engine.scheduler, engine.config.max_num_seqs, engine.admission.watermark
     boards = scheduler.lets_in_whole and not queued and engine.remote.connector is None
@@ -68,15 +70,18 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
     lone = pool.lone and not engine.keeps
     count, offsets, beat, last_end, last_before = rows.count, rows.offsets, rows.beat, rows.end, rows.end_before
     end, before, host_free = pipeline.end, pipeline.end_before, pipeline.host_free
-    free, blank, evicted, step, scheduled = pool.free, pool.blank, 0, engine.step, 0
+    call, lag, busy = (before, before - host_free, 0) if before > host_free else (host_free, before - host_free, 0)
+    free, blank, evicted, step = pool.free, pool.blank, 0, engine.step
+    scheduled = -offsets - count * beat  # what rows had computed is taken off what they will have in the end
+    finish = rows.next_due()
+    arrival = inbox[0].arrival_alone if inbox else FAR
     why = OTHER
     while True:
-        call = before if before > host_free else host_free
         if call >= stop:
             why = LIMIT
             break
         # -- who ends: rows that have had their last step; those before them are out, their pages are free
-        ending = due[0][0] <= beat
+        ending = finish <= beat
         if leaving and (lone or not ending):
             if lone:
                 for request in leaving:
@@ -102,13 +107,13 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
                     if request.finish_beat != finish or request.sequence != sequence:
                         continue  # it had left before
                     offset = request.offset
-                    phase = -offset % page
-                    phases[phase] -= 1
-                    phases[phase + page] -= 1
+                    phases[-offset % page] -= 1
                     count -= 1
                     offsets -= offset
                     request.finish_beat = -1
-                    request.pages = pages = -(-(offset + beat) // page)
+                    computed = offset + beat
+                    scheduled += computed
+                    request.pages = pages = -(-computed // page)
                     request.status = "completed"
                     if request.ends_by_eos:
                         engine.wasted_rows += 1
@@ -129,13 +134,14 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
                 rows.beat, rows.count, rows.offsets = beat, count, offsets
                 rows.end, rows.end_before = last_end, last_before
                 end_rows(engine)
+                scheduled += offsets - rows.offsets + (count - rows.count) * beat
                 count, offsets, free, blank = rows.count, rows.offsets, pool.free, pool.blank
+            finish = rows.next_due()
             if queued or not count or (engine.waits and engine.notices):
                 break
         context = offsets + count * (beat + 1)
         first = beat % page
         # -- who comes: one whole prompt, computed in a step of its own beside the rows
-        arrival = inbox[0].arrival_alone if inbox else FAR
         if arrival <= call:
             request = inbox[0]
             tokens = request.known
@@ -154,33 +160,44 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
                 why = CROWD
                 break
             price = pricer.price(_shape(StepShape, (count, ((tokens, 0),), count + 1)), context)
-            start = end if end > call else call
-            host_free = call + price.host
-            before = end
-            end = (host_free if host_free > end else end) + price.base + price.slope * context
+            start, called = (end if end > call else call), call
+            busy = price.host
+            before, lag = end, end - call
+            call += busy
+            if call > end:
+                end = call
+            else:
+                call = before
+            end += price.base + price.slope * context
             last_before, last_end = last_end, end
             price.steps += 1
             price.contexts += context
-            steps, duration, slope, prefill, late = 1, end - start, 0, tokens, 0
+            steps, duration, growth, prefill, late = 1, end - start, 0, tokens, 0
             beat += 1
             inbox.popleft()
+            arrival = inbox[0].arrival_alone if inbox else FAR
             running[request] = None
             request.computed = tokens
             request.pages = pages
             request.cached_tokens = 0
             request.status = "running"
-            request.scheduled = call
+            request.scheduled = called
             request.first_token = request.last_token = end
             request.emitted = 1
             request.rows = rows
             engine.sequence = request.sequence = sequence = engine.sequence + 1
             request.join_beat = beat
             request.offset = offset = tokens - beat
-            request.finish_beat = finish = beat + request.output_tokens - 1 + request.ends_by_eos
-            phase = -offset % page
-            phases[phase] += 1
-            phases[phase + page] += 1
-            heappush(due, (finish, sequence, request))
+            request.finish_beat = last = beat + request.output_tokens - 1 + request.ends_by_eos
+            if last < finish:
+                finish = last
+            phases[-offset % page] += 1
+            heappush(due, (last, sequence, request))
+            if not price.bound_low <= context <= price.bound_high:
+                price.find_bound(context)
+            code = bounds.get(price.bounded)
+            if code is None:
+                code = journal.code(price.bounded)
             pages += need
             decodes = count
             count += 1
@@ -188,22 +205,19 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
         else:
             # -- how many steps until the next moment
             decodes, prefill, late = count, 0, 0
-            price = prices.get(count)
-            if price is None or not price.low <= context <= price.limit:
-                price = prices[count] = pricer.price(StepShape(count, (), count), context)
-            duration, host = price.base + price.slope * context, price.host
+            piece = pieces.get(count)
+            if piece is None or not piece[0] <= context <= piece[1]:
+                piece = pieces[count] = _piece(engine, count, context)
+            _, _, most, base, slope, growth, host, code, price = piece
+            duration = base + slope * context
             if call + host > end or host > duration:
                 break
-            slope = price.slope * count
-            finish, sequence, request = due[0]
-            if request.finish_beat != finish or request.sequence != sequence:
-                finish = rows.next_due()
             steps = finish - beat
             if steps > 1:
-                if leaving and queued:
+                if queued and leaving:
                     steps = 1
-                elif context + count * (steps - 1) > price.limit:
-                    steps = (price.limit - context) // count + 1
+                elif context + count * (steps - 1) > most:
+                    steps = (most - context) // count + 1
                 moment = stop
                 if arrival < stop and ((not queued and len(running) < seats) or scheduler.could_admit()):
                     moment = arrival
@@ -211,12 +225,12 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
                     distance, inner = moment - end, steps - 2
                     if distance <= 0:
                         steps = 1
-                    elif inner * duration + slope * (inner * (inner - 1) >> 1) >= distance:
-                        steps = 1 + steps_until(duration, slope, distance, inner)
-            if steps < page:
-                pages = sum(phases[first : first + steps])
-            else:
-                pages = steps // page * count + sum(phases[first : first + steps % page])
+                    elif inner * duration + growth * (inner * (inner - 1) >> 1) >= distance:
+                        steps = 1 + least_steps(duration, growth, distance)
+            last = first + steps % page
+            pages = sum(phases[first:last]) if last <= page else count - sum(phases[last - page : first])
+            if steps >= page:
+                pages += steps // page * count
             if pages > free:
                 break
             if (
@@ -249,17 +263,17 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
             price.contexts += steps * context + count * triangle
             beat += steps
             start = end if end > call else call
+            busy = host
             if steps == 1:
-                host_free = call + host
-                before = end
+                before, lag = end, end - call
                 end += duration
                 last_before, last_end = last_end, end
             else:
-                last = duration + slope * (steps - 1)
-                end += steps * duration + slope * triangle
-                before = last_before = end - last
-                host_free = before - last + slope + host
+                lag = duration + growth * (steps - 2)
+                end += steps * duration + growth * triangle
+                before = last_before = end - lag - growth
                 last_end = end
+            call = before
         # -- what they take
         free -= pages
         if lone:
@@ -270,18 +284,13 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
         else:
             pool.take(pages)
             blank = pool.blank
-        if not price.bound_low <= context <= price.bound_high:
-            price.find_bound(context)
-        code = bounds.get(price.bounded)
-        if code is None:
-            code = journal.code(price.bounded)
         packed += PACK_STRETCH(
             replica,
             step,
             steps,
             start >> SUBTICK_BITS,
             duration,
-            slope,
+            growth,
             decodes,
             prefill,
             context,
@@ -293,11 +302,21 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
             late,
         )
         step += steps
-        scheduled += steps * decodes + prefill
     rows.count, rows.offsets, rows.beat, rows.end, rows.end_before = count, offsets, beat, last_end, last_before
-    pipeline.end, pipeline.end_before, pipeline.host_free = end, before, host_free
+    pipeline.end, pipeline.end_before, pipeline.host_free = end, before, before - lag + busy
     if lone:
         pool.settle(free, blank, evicted)
     engine.step = step
-    engine.scheduled_tokens += scheduled
+    engine.scheduled_tokens += scheduled + offsets + count * beat
     return call, why
+
+
+def _piece(engine: Engine, count: int, context: int) -> Piece:
+    """What the loop asks of the price of ``count`` rows, and the contexts in which all of it holds."""
+    price = engine.prices.get(count)
+    if price is None or not price.low <= context <= price.limit:
+        price = engine.prices[count] = engine.pricer.price(StepShape(count, (), count), context)
+    price.find_bound(context)
+    low, high = max(price.low, price.bound_low), min(price.limit, price.bound_high)
+    code, slope = engine.journal.code(price.bounded), price.slope
+    return low, high, price.limit, price.base, slope, slope * count, price.host, code, price

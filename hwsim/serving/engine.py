@@ -8,7 +8,7 @@ from hwsim.cost.price import Pricer, StepPrice
 from hwsim.serving.admission import Admission
 from hwsim.serving.batch import DecodeRows
 from hwsim.serving.boarding import board
-from hwsim.serving.cruise import can_cruise, cruise
+from hwsim.serving.cruise import Piece, can_cruise, cruise
 from hwsim.serving.ending import announce, end_rows, free, free_leaving, reject
 from hwsim.serving.engine_config import EngineConfig
 from hwsim.serving.journal import Journal
@@ -60,6 +60,7 @@ class Engine:
         "mail",
         "notices",
         "partials",
+        "pieces",
         "pipeline",
         "plain",
         "pool",
@@ -138,6 +139,7 @@ class Engine:
         self.wasted_rows = 0
         self.preemptions = 0
         self.prices: dict[int, StepPrice] = {}
+        self.pieces: dict[int, Piece] = {}  # of them, as ``cruise`` reads them
 
     # -- what comes in -------------------------------------------------------------------------------------------
 
@@ -332,6 +334,11 @@ class Engine:
 
     price = price
     run = take_step
+
+    def forget_prices(self) -> None:
+        """Steps cost something else from now on."""
+        self.prices.clear()
+        self.pieces.clear()
 
     def preempt(self, request: Request, given: int = 0) -> None:
         """Take everything from ``request``, which gives back ``given`` tokens of this call; see ``preemption``."""

@@ -47,10 +47,15 @@ def steps_until(first: int, slope: int, distance: int, most: int) -> int:
         return 0
     if most * first + slope * (most * (most - 1) >> 1) < distance:
         return most
-    n = distance // first + 1 if first else most  # enough without growth; then the last ones fall away as surely can be
+    return least_steps(first, slope, distance)
+
+
+def least_steps(first: int, slope: int, distance: int) -> int:
+    """The least ``n`` with ``n*first + slope*n*(n-1)/2 >= distance``, where some is and ``distance > 0``."""
+    n = distance // first + 1 if first else distance // slope + 2  # enough in any case
     over = n * first + slope * (n * (n - 1) >> 1) - distance
     last = first + slope * (n - 1)
-    while over >= last:
+    while over >= last:  # as many of the last steps fall away as surely can
         less = over // last
         over -= less * last - slope * (less * (less - 1) >> 1)
         n -= less

@@ -143,7 +143,7 @@ class SideBySide(Disaggregation):
                 found = self.cache[(number, part)] = on_share(pricer, part)
                 self.scaled.append((number, found))
             engine.pricer = found
-            engine.prices.clear()
+            engine.forget_prices()
 
     def _ask_rules(self) -> None:
         """Every rule says what it wants now; it is asked again while there is anything to do."""
