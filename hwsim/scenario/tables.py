@@ -69,8 +69,14 @@ def request_table(
 
 
 def step_table(journal: Journal, lines: Mapping[int, Timeline]) -> Table:
-    """One row per stretch of steps with one batch, in the order in which they were executed."""
+    """One row per stretch of steps with one batch: replica by replica, each in the order of execution.
+
+    How far engines run ahead of each other is of no matter to the result, so it does not show.
+    """
     raw = journal.stretch_table()
+    if (raw["replica"][1:] < raw["replica"][:-1]).any():
+        order = np.argsort(raw["replica"], kind="stable")
+        raw = {name: column[order] for name, column in raw.items()}
     if lines:
         raw = stretches_in_wall_time(raw, lines)
     bounds = [name for name, _ in sorted(journal.bounds.items(), key=lambda item: item[1])]

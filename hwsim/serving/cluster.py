@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
 from hwsim.serving.engine import FAR, Engine
-from hwsim.serving.quiet import quiet_until
+from hwsim.serving.quiet import call_after, quiet_until
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Router, Seen
 from hwsim.serving.source import OpenLoop, Source
@@ -183,12 +183,19 @@ class Cluster:
     def _deliver(self, request: Request, time: int) -> None:
         number = self.router.route(self.seen.turn(request), self.view)
         engine = self.engines[number]
-        engine.submit(request, time)
-        self.loads.sent(number, request)
         moment = time
-        if self.before and request.status != "rejected":  # nothing happens up to the first call after the arrival
-            engine.advance(time)
-            moment = engine.next_call() or time
+        if self.before:  # nothing happens up to the first call that sees it
+            waits = bool(engine.inbox)  # so does another: its call is known
+            call = FAR if waits else call_after(engine, time)
+            engine.submit(request, time)
+            if request.status != "rejected":
+                if call is None:
+                    engine.advance(time)
+                    call = engine.next_call()
+                moment = call or time
+        else:
+            engine.submit(request, time)
+        self.loads.sent(number, request)
         if moment < self.calls[number]:
             self.calls[number] = moment
         if moment < self.due[number]:

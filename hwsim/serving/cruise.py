@@ -57,17 +57,18 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
     of its own changed: who ends (their pages are free one call later), who comes (one whole prompt that fits), how many
     steps there are until the next moment, and what these take.  A moment that is only a time is one more ``stop``.
 
-    ``lone``: no free page holds anything that somebody could ask for again, so pages are mere counts and come back in
-    any order; otherwise the pool keeps its books itself.
+    ``lone``: no page holds anything that somebody could ask for again, so pages are mere counts and come back in any
+    order; otherwise the pool keeps its books itself.
     """
-    rows, pipeline, pool, journal = engine.rows, engine.pipeline, engine.pool, engine.journal
-    inbox, leaving, running, queued = engine.inbox, engine.leaving, engine.running, len(engine.admission.waiting)
-    pieces, due, phases, page, paused = engine.pieces, rows.due, rows.phases, rows.page, rows.late
-    packed, bounds, pricer, replica = journal.packed, journal.bounds, engine.pricer, engine.replica
-    scheduler, seats, kept = engine.scheduler, engine.config.max_num_seqs, engine.admission.watermark
-    boards = scheduler.lets_in_whole and not queued and engine.remote.connector is None
-    budget, caching = scheduler.budget, pool.caching
-    lone = pool.lone and not engine.keeps
+    rows, pipeline, journal, inbox, leaving, running, pieces, due, phases, page, paused, packed = engine.deck
+    pool, queued, replica, seats = (
+        engine.pool,
+        len(engine.admission.waiting),
+        engine.replica,
+        engine.config.max_num_seqs,
+    )
+    tail = pool.tail
+    lone = pool.counts and not pool.index and not engine.keeps and len(pool.queue) == (tail is not None)
     count, offsets, beat, last_end, last_before = rows.count, rows.offsets, rows.beat, rows.end, rows.end_before
     end, before, host_free = pipeline.end, pipeline.end_before, pipeline.host_free
     call, lag, busy = (before, before - host_free, 0) if before > host_free else (host_free, before - host_free, 0)
@@ -147,19 +148,21 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
             tokens = request.known
             pages, need = -(-tokens // page), phases[first]
             if (
-                not boards
+                queued
                 or paused
+                or not engine.scheduler.lets_in_whole
+                or engine.remote.connector is not None
                 or (len(inbox) > 1 and inbox[1].arrival_alone <= call)
-                or tokens > budget - count
-                or pages > free - need - kept
+                or tokens > engine.scheduler.budget - count
+                or pages > free - need - engine.admission.watermark
                 or len(running) >= seats
                 or request.remote_tokens
                 or request.cached_tokens >= 0
-                or (caching and request.prefix_ids is not None)
+                or (request.prefix_ids is not None and pool.caching)
             ):
                 why = CROWD
                 break
-            price = pricer.price(_shape(StepShape, (count, ((tokens, 0),), count + 1)), context)
+            price = engine.pricer.price(_shape(StepShape, (count, ((tokens, 0),), count + 1)), context)
             start, called = (end if end > call else call), call
             busy = price.host
             before, lag = end, end - call
@@ -195,7 +198,7 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
             heappush(due, (last, sequence, request))
             if not price.bound_low <= context <= price.bound_high:
                 price.find_bound(context)
-            code = bounds.get(price.bounded)
+            code = journal.bounds.get(price.bounded)
             if code is None:
                 code = journal.code(price.bounded)
             pages += need
@@ -207,7 +210,7 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
             decodes, prefill, late = count, 0, 0
             piece = pieces.get(count)
             if piece is None or not piece[0] <= context <= piece[1]:
-                piece = pieces[count] = _piece(engine, count, context)
+                piece = pieces[count] = find_piece(engine, count, context)
             _, _, most, base, slope, growth, host, code, price = piece
             duration = base + slope * context
             if call + host > end or host > duration:
@@ -219,7 +222,7 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
                 elif context + count * (steps - 1) > most:
                     steps = (most - context) // count + 1
                 moment = stop
-                if arrival < stop and ((not queued and len(running) < seats) or scheduler.could_admit()):
+                if arrival < stop and ((not queued and len(running) < seats) or engine.scheduler.could_admit()):
                     moment = arrival
                 if moment < FAR:  # the second call is at the end of the step in flight, the third one step later
                     distance, inner = moment - end, steps - 2
@@ -305,13 +308,18 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
     rows.count, rows.offsets, rows.beat, rows.end, rows.end_before = count, offsets, beat, last_end, last_before
     pipeline.end, pipeline.end_before, pipeline.host_free = end, before, before - lag + busy
     if lone:
-        pool.settle(free, blank, evicted)
+        pool.free, pool.blank = free, blank
+        pool.evicted += evicted
+        if tail is not None:
+            tail.hi = tail.lo + free - blank
+        elif free > blank:
+            pool.lose(free - blank)
     engine.step = step
     engine.scheduled_tokens += scheduled + offsets + count * beat
     return call, why
 
 
-def _piece(engine: Engine, count: int, context: int) -> Piece:
+def find_piece(engine: Engine, count: int, context: int) -> Piece:
     """What the loop asks of the price of ``count`` rows, and the contexts in which all of it holds."""
     price = engine.prices.get(count)
     if price is None or not price.low <= context <= price.limit:

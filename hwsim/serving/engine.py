@@ -48,6 +48,7 @@ class Engine:
         "calls",
         "config",
         "current",
+        "deck",
         "held",
         "inbox",
         "journal",
@@ -140,6 +141,11 @@ class Engine:
         self.preemptions = 0
         self.prices: dict[int, StepPrice] = {}
         self.pieces: dict[int, Piece] = {}  # of them, as ``cruise`` reads them
+        rows, journal = self.rows, self.journal
+        self.deck = (  # what ``cruise`` works on and nobody ever replaces
+            *(rows, self.pipeline, journal, self.inbox, self.leaving, self.running, self.pieces),
+            *(rows.due, rows.phases, rows.page, rows.late, journal.packed),
+        )
 
     # -- what comes in -------------------------------------------------------------------------------------------
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from hwsim.cost.price import StepShape
-from hwsim.serving.pipeline import FAR
+from hwsim.serving.cruise import find_piece
+from hwsim.serving.pipeline import FAR, least_steps
 from hwsim.serving.stretch import boundary
 
 if TYPE_CHECKING:
@@ -21,25 +21,55 @@ def quiet_until(engine: Engine) -> int:
     the price, pages that run out) ends it.
     """
     rows, pipeline = engine.rows, engine.pipeline
-    count, due = rows.count, rows.due
+    count, due, beat = rows.count, rows.due, rows.beat
     busy = engine.partials or engine.inbox or engine.admission.waiting or engine.mail or engine.ready
-    if not (engine.plain and count) or busy or rows.next_due() == rows.beat:
+    if busy or not (engine.plain and count) or rows.next_due() == beat:
         call = boundary(engine)
         return FAR if call is None else call
     finish, _, request = due[0]
-    steps = finish - rows.beat
-    context = rows.offsets + count * (rows.beat + 1)
-    price = engine.prices.get(count)
-    if price is None or not price.low <= context <= price.limit:
-        price = engine.prices[count] = engine.pricer.price(StepShape(count, (), count), context)
+    steps = finish - beat
+    context = rows.offsets + count * (beat + 1)
+    piece = engine.pieces.get(count)
+    if piece is None or not piece[0] <= context <= piece[1]:
+        piece = engine.pieces[count] = find_piece(engine, count, context)
+    _, _, most, base, slope, growth, _, _, _ = piece
     before = 1
     if request.ends_by_eos or (count > 1 and (due[1][0] == finish or (count > 2 and due[2][0] == finish))):
         steps -= 1  # it ends a step before its last row, or one that leaves with it may: known from the call on
         before = 0
-    if context + count * (steps - 1) > price.limit:
-        steps = (price.limit - context) // count + 1
+    if context + count * (steps - 1) > most:
+        steps = (most - context) // count + 1
     if steps > 1 and rows.pages(steps) > engine.pool.free:
         call = boundary(engine)
         return FAR if call is None else call
-    device = price.base + price.slope * context
-    return pipeline.end + steps * device + price.slope * count * (steps * (steps - 1) >> 1) - before
+    return pipeline.end + steps * (base + slope * context) + growth * (steps * (steps - 1) >> 1) - before
+
+
+def call_after(engine: Engine, time: int) -> int | None:
+    """The first call not before ``time`` of an engine that has nothing to do but its rows; None where only going tells.
+
+    Asked just before a request is submitted at ``time``: the call that will see it.
+    """
+    rows, pipeline = engine.rows, engine.pipeline
+    count, beat = rows.count, rows.beat
+    if not (engine.plain and count) or engine.partials or engine.admission.waiting or engine.mail or engine.ready:
+        return None
+    call, end = pipeline.next_call(), pipeline.end
+    if engine.stalled_until > pipeline.end_before or engine.held is not None:
+        return None
+    if call >= time:
+        return call
+    context = rows.offsets + count * (beat + 1)
+    piece = engine.pieces.get(count)
+    if piece is None or not piece[0] <= context <= piece[1]:
+        return None
+    _, _, most, base, slope, growth, host, _, _ = piece
+    duration, distance = base + slope * context, time - end
+    if call + host > end or host > duration or rows.due[0][0] <= beat:
+        return None
+    if distance <= 0:
+        return end
+    steps = least_steps(duration, growth, distance)
+    if beat + steps >= rows.due[0][0] or context + count * steps > most:
+        return None
+    return end + steps * duration + growth * (steps * (steps - 1) >> 1)

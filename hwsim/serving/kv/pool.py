@@ -26,6 +26,7 @@ class PagePool:
         "blank",
         "block_size",
         "caching",
+        "counts",
         "evicted",
         "free",
         "index",
@@ -49,6 +50,9 @@ class PagePool:
         self.free = self.usable
         self.blank = self.usable
         self.caching = enable_prefix_caching
+        self.counts = (
+            enable_prefix_caching and unhashed_first
+        )  # without content to be found again pages are mere counts
         self.unhashed_first = unhashed_first
         self.index: dict[int, Node] = {}
         self.queue: OrderedDict[Run, None] = OrderedDict()
@@ -65,25 +69,6 @@ class PagePool:
     def cached(self) -> int:
         """Free pages behind the blank ones in the queue: they hold content (with 0.11's queue some are blank too)."""
         return self.free - self.blank
-
-    @property
-    def lone(self) -> bool:
-        """True while pages are mere counts: nobody can ask again for anything that a page holds or will be given."""
-        plain = self.caching and self.unhashed_first and not self.index
-        return plain and len(self.queue) == (self.tail is not None)
-
-    def settle(self, free: int, blank: int, evicted: int) -> None:
-        """Take over the counts of somebody who has kept them for a while; ``evicted`` more have lost their content."""
-        self.free, self.blank = free, blank
-        self.evicted += evicted
-        lost, tail = free - blank, self.tail
-        if tail is not None and lost:
-            tail.hi = tail.lo + lost
-        elif tail is not None:
-            self.tail = None
-            self.queue.clear()
-        elif lost:
-            self._queue_lost(lost)
 
     # -- taking and releasing ------------------------------------------------------------------------------------
 
@@ -141,14 +126,14 @@ class PagePool:
         if self.unhashed_first:
             self.blank += blank
         elif blank:
-            self._queue_lost(blank)
+            self.lose(blank)
         if own:
             self._queue_own(request, own, may_return)
         if registered:
             self._release_shared(request)
         request.pages = request.registered = 0
 
-    def _queue_lost(self, pages: int) -> None:
+    def lose(self, pages: int) -> None:
         """Pages that nobody can ask for again: only their number and their place in the queue matter."""
         if self.tail is not None:
             self.tail.hi += pages
@@ -158,7 +143,7 @@ class PagePool:
 
     def _queue_own(self, request: Request, pages: int, may_return: bool) -> None:
         if not may_return:
-            self._queue_lost(pages)
+            self.lose(pages)
             return
         node = request.private
         if node is None:
