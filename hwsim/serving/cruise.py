@@ -9,12 +9,14 @@ from hwsim.cost.price import SUBTICK_BITS, StepPrice, StepShape
 from hwsim.serving.boarding import board
 from hwsim.serving.ending import end_rows
 from hwsim.serving.journal import PACK_STRETCH
+from hwsim.serving.landing import land
 from hwsim.serving.pipeline import FAR, least_steps
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
 
-LIMIT, CROWD, OTHER = range(3)  # why the loop was left: ``stop``, prompts that do not board one by one, all else
+# Why the loop was left: ``limit``, KV from elsewhere is here, prompts that do not board one by one, all else.
+LIMIT, MAIL, CROWD, OTHER = range(4)
 # Contexts in which it holds, those in which its price does, base, slope per token and per step, host, bound, price.
 Piece = tuple[int, int, int, int, int, int, int, int, StepPrice]
 _shape = tuple.__new__  # of a named tuple, without the detour through its own constructor
@@ -33,20 +35,27 @@ def can_cruise(engine: Engine) -> bool:
 
 def cruise(engine: Engine, limit: int) -> int | None:
     """Execute calls before ``limit``; returns the first that is out of the ordinary, begun but undecided, or None."""
-    mail, boards = engine.mail, engine.scheduler.lets_in_whole
-    stop = mail[0][0] if mail and mail[0][0] < limit else limit
+    mail, boards, begun = engine.mail, engine.scheduler.lets_in_whole, False
     while True:
-        call, why = _loop(engine, stop)
+        stop = mail[0][0] if mail and mail[0][0] < limit else limit
+        call, why = _loop(engine, limit, stop, begun)
         if why == LIMIT:
             engine.calls += 1
-            return None if call >= limit else call
-        if why == OTHER or not (boards and board(engine, call)):
+            return None
+        if why == OTHER or not boards:
             return call
-        engine.calls += 1
+        comes = why == MAIL or engine.inbox[0].remote_tokens
+        done = land(engine, call) if comes else board(engine, call)
+        if done is False:
+            return call
+        begun = done is None  # the same call goes on
+        engine.calls += not begun
 
 
-def _loop(engine: Engine, stop: int) -> tuple[int, int]:
-    """Calls before ``stop`` until one is beyond this loop; returns that call, and why it is.
+def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]:
+    """Calls before ``limit`` until one is beyond this loop; returns that call, and why it is.
+
+    ``stop``: the time of the next mail, if that is before ``limit``.  ``begun``: who ends in the first call is out.
 
     It is ``Engine._call``, ``end_rows``, ``board``, ``stretch.plan`` and ``stretch.take_stretch`` for their most
     frequent case (two steps in flight, the device slower than the host, pages to spare), written as one loop since
@@ -55,7 +64,7 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
 
     A moment joins as one of four parts of a call, each of which does its common case or leaves the loop with nothing
     of its own changed: who ends (their pages are free one call later), who comes (one whole prompt that fits), how many
-    steps there are until the next moment, and what these take.  A moment that is only a time is one more ``stop``.
+    steps there are until the next moment, and what these take.  A moment that is only a time is like ``stop``.
 
     ``lone``: no page holds anything that somebody could ask for again, so pages are mere counts and come back in any
     order; otherwise the pool keeps its books itself.
@@ -78,12 +87,14 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
     arrival = inbox[0].arrival_alone if inbox else FAR
     why = OTHER
     while True:
-        if call >= stop:
+        if call >= limit:
             why = LIMIT
             break
         # -- who ends: rows that have had their last step; those before them are out, their pages are free
         ending = finish <= beat
-        if leaving and (lone or not ending):
+        if begun:
+            begun = False
+        elif leaving and (lone or not ending):
             if lone:
                 for request in leaving:
                     del running[request]
@@ -140,6 +151,9 @@ def _loop(engine: Engine, stop: int) -> tuple[int, int]:
             finish = rows.next_due()
             if queued or not count or (engine.waits and engine.notices):
                 break
+        if call >= stop:
+            why = MAIL
+            break
         context = offsets + count * (beat + 1)
         first = beat % page
         # -- who comes: one whole prompt, computed in a step of its own beside the rows
