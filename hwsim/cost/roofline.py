@@ -92,7 +92,7 @@ class RooflinePricer:
             if price is None or not price.low <= context <= price.limit:
                 price = self._decodes[rows] = self._known(rows, context) or self._piece(shape, context)
             return price
-        if chunks and chunks[0][1]:  # a prompt goes on: such a shape hardly comes again
+        if chunks and chunks[0][1] and chunks[0][0] > 1:  # a prompt goes on: such a shape hardly comes again
             price = self.fresh(rows, chunks, heads, context, ())
             self._keep(price)
             return price

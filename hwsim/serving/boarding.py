@@ -38,6 +38,7 @@ def board(engine: Engine, call: int) -> bool:
     rows.end = end
     inbox, running, due, phases = engine.inbox, engine.running, rows.due, rows.phases
     prefill, sequence = 0, engine.sequence
+    brief = not count and not engine.leaving and _brief(engine, len(spans))
     for _ in spans:
         request = inbox.popleft()
         running[request] = None
@@ -51,19 +52,34 @@ def board(engine: Engine, call: int) -> bool:
         request.rows = rows
         sequence += 1
         request.sequence = sequence
+        prefill += tokens
+        if brief:
+            engine.leaving.append(request)
+            engine.announce(request, end)
+            continue
         request.join_beat = beat
         request.offset = offset = tokens - beat
         request.finish_beat = finish = beat + request.output_tokens - 1 + request.ends_by_eos
         phases[-offset % size] += 1
         heappush(due, (finish, sequence, request))
-        prefill += tokens
     engine.sequence = sequence
-    rows.offsets += prefill - beat * len(spans)
-    rows.count += len(spans)
+    if brief:
+        engine.leaving_since = engine.calls
+    else:
+        rows.offsets += prefill - beat * len(spans)
+        rows.count += len(spans)
     engine.admission.blocked = False
     engine.journal.stretch(engine, 1, start, end - start, 0, count, prefill, context, price)
     engine.scheduled_tokens += count + prefill
     engine.step += 1
+    return True
+
+
+def _brief(engine: Engine, count: int) -> bool:
+    """True if the first ``count`` arrivals end with this step: they need not become decode rows of no steps."""
+    for request, _ in zip(engine.inbox, range(count), strict=False):
+        if request.output_tokens > 1 or request.ends_by_eos:
+            return False
     return True
 
 

@@ -16,9 +16,11 @@ from hwsim.serving.journal import Journal
 from hwsim.serving.remote import LOADING
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Router, Seen
+from hwsim.serving.shipping import Shipping
 from hwsim.serving.source import OpenLoop, Source
 
 PREFILL, DECODE = 0, 1
+UNKNOWN = -1  # the next call of an engine that has moved on: asked for when somebody wants to know
 
 
 class Disaggregation:
@@ -67,9 +69,10 @@ class Disaggregation:
         self.calls = [FAR] * len(self.engines)
         self.wants = [0] * len(self.engines)  # requests that wait for pages there
         self.flights: dict[Request, Flight] = {}  # by leg and by request
-        self.computing: list[dict[Flight, None]] = [{} for _ in prefill]
         self.handovers = Handovers()
+        self.shipping = Shipping(self.engines, len(prefill), connector, mover, clock, self._place, self._landed)
         self.timer = clock.timer(self._wake, late=True)
+        self.coupled = [isinstance(engine, Coupled) for engine in self.engines]
         for number, engine in enumerate(self.engines):
             own = engine.engine if isinstance(engine, Coupled) else engine
             own.listened, own.waits = True, False
@@ -127,43 +130,51 @@ class Disaggregation:
     def _advance(self, number: int, time: int) -> None:
         """Let an engine execute its calls up to ``time`` (if more than a notice is due), and hear what came of them."""
         engine = self.engines[number]
-        if time >= self.calls[number] and (
-            number >= self.first_decode or self._busy(engine) or isinstance(engine, Coupled)
-        ):
-            streams = self.connector.streams if number < self.first_decode else None
-            if streams == "chunk":
-                self._stream(number)  # what earlier calls have computed is there
-            engine.advance(time, inclusive=True)
-            call = engine.boundary()
-            self.calls[number] = FAR if call is None else call
-            if streams == "layer":
-                self._stream(number)  # layers go from the moment that the prompt is being computed
+        if time >= self.calls[number]:
+            if number >= self.first_decode:
+                engine.advance(time, inclusive=True)
+                self.calls[number] = UNKNOWN
+            elif self._busy(engine) or self.coupled[number]:
+                streams = self.connector.streams is not None
+                if streams:
+                    self.shipping.before(number, time)
+                engine.advance(time, inclusive=True)
+                self.calls[number] = UNKNOWN
+                if streams:
+                    self.shipping.after(number)
         self._hear(number, time)
 
     def _hear(self, number: int, time: int) -> None:
         notices = self.engines[number].notices
         while notices and notices[0][0] <= time:
-            moment, request = notices.popleft()
+            _, request = notices.popleft()
             if request.status == LOADING:
-                self._reserved(self.flights[request], max(moment, time))
+                self._reserved(self.flights[request], time)
             elif number < self.first_decode:
-                self._prefilled(self.flights.pop(request), max(moment, time))
+                self._prefilled(self.flights.pop(request), time)
             else:
-                self._answered(number, request, max(moment, time))
+                self._answered(number, request, time)
         self._plan(number, time)
 
     def _plan(self, number: int, time: int) -> None:
         """When this engine has to be looked at next."""
-        engine = self.engines[number]
+        engine, coupled = self.engines[number], self.coupled[number]
         if number < self.first_decode:
             eager = self._busy(engine)
             notices = engine.notices
         else:
             eager = self.wants[number] or self.eager
             notices = engine.notices if eager else None
-        if isinstance(engine, Coupled) and not engine.flow.sole:
+        if coupled and not engine.flow.sole:  # type: ignore[union-attr]
             eager, notices = True, engine.notices  # what it asks for changes with what it does
-        moment = max(self.calls[number], time) if eager else FAR  # one that lags catches up at once
+        moment = FAR
+        if eager:
+            moment = self.calls[number]
+            if moment == UNKNOWN:  # at prefill every call counts
+                call = engine.boundary() if coupled or number >= self.first_decode else engine.next_call()
+                self.calls[number] = moment = FAR if call is None else call
+            if moment < time:
+                moment = time  # one that lags catches up at once
         if notices and notices[0][0] < moment:
             moment = notices[0][0]
         self.agenda.set(number, moment)
@@ -182,9 +193,8 @@ class Disaggregation:
         return bool(engine.rows.count or engine.inbox or engine.admission.waiting or engine.partials)
 
     def _post(self, number: int, time: int) -> None:
-        """Something was brought to an engine at ``time``: its next call may be then."""
-        if time < self.calls[number]:
-            self.calls[number] = time
+        """Something was brought to an engine at ``time``: its next call may be another one."""
+        self.calls[number] = UNKNOWN
         self._plan(number, time)
 
     # -- a request's way -----------------------------------------------------------------------------------------
@@ -228,8 +238,7 @@ class Disaggregation:
         self.source.answered(request, time)
 
     def _prefill(self, flight: Flight, time: int) -> None:
-        if self.connector.streams is not None:
-            self.computing[flight.prefill][flight] = None
+        self.shipping.expect(flight)
         self.engines[flight.prefill].submit(flight.leg, time)
         self._post(flight.prefill, time)
 
@@ -243,8 +252,14 @@ class Disaggregation:
         request.remote_tokens = request.prompt_tokens
         request.prefilled = self.connector.sends_first_output
         self.wants[number] += 1
-        self.engines[number].submit(request, time)
-        self._post(number, time)
+        engine = self.engines[number]
+        engine.submit(request, time)
+        if not (self.eager or self.coupled[number]):  # nothing happens up to the first call after it
+            engine.advance(time)
+            self.calls[number] = engine.next_call() or time
+            self._plan(number, time)
+        else:
+            self._post(number, time)
 
     def _reserved(self, flight: Flight, time: int) -> None:
         """Decode has pages for all that is not cached there."""
@@ -257,7 +272,9 @@ class Disaggregation:
         if flight.arrived >= 0:  # it lies in the buffer
             self._deliver(flight, time)
         elif flight.prefilled >= 0 and self.connector.needs_room:
-            self._send_rest(flight)
+            self.shipping.send_rest(flight)
+        elif self.connector.streams == "layer":
+            self.shipping.send_layers(flight)
 
     def _prefilled(self, flight: Flight, time: int) -> None:
         """Prefill has ended (or was refused); its pages stay until they have been read."""
@@ -267,7 +284,7 @@ class Disaggregation:
             return
         flight.prefilled = time
         self.loads[PREFILL].ended(flight.prefill, leg)
-        self.computing[flight.prefill].pop(flight, None)
+        self.shipping.computed(flight)
         if request.status == "rejected":  # by decode, meanwhile
             self._release(flight, time)
             return
@@ -277,7 +294,7 @@ class Disaggregation:
         if not self.connector.needs_room:
             flight.tokens = request.prompt_tokens
         if not self.connector.needs_room or flight.reserved >= 0:
-            self._send_rest(flight)
+            self.shipping.send_rest(flight)
 
     def _answered(self, number: int, request: Request, time: int) -> None:
         self.loads[DECODE].ended(number - self.first_decode, request)
@@ -292,51 +309,7 @@ class Disaggregation:
                 self.loads[PREFILL].ended(flight.prefill, flight.leg)
         self.source.answered(request, time)
 
-    # -- bytes ---------------------------------------------------------------------------------------------------
-
-    def _stream(self, number: int) -> None:
-        """Send what is computed of prompts that are still being computed."""
-        connector, lag = self.connector, self.engines[number].pipeline.depth
-        layers = self.mover.figures.layers
-        for flight in self.computing[number]:
-            leg, whole = flight.leg, flight.request.prompt_tokens
-            if leg.scheduled is None:
-                continue
-            ready = not connector.needs_room or flight.reserved >= 0
-            if connector.streams == "layer":
-                upto = whole - -(-whole // layers)  # all but the last layer go while it computes
-            else:
-                flight.seen.append(leg.computed)
-                upto = flight.seen[-lag] if len(flight.seen) >= lag else 0
-                del flight.seen[:-lag]
-            skip = whole - flight.tokens if flight.tokens else 0
-            upto = min(upto, whole) - skip
-            if ready and upto > flight.sent:
-                self._send(flight, upto - flight.sent)
-
-    def _send_rest(self, flight: Flight) -> None:
-        if flight.tokens > flight.sent:
-            self._send(flight, flight.tokens - flight.sent)
-        elif not flight.moving:
-            self._landed(flight)
-
-    def _send(self, flight: Flight, tokens: int) -> None:
-        first = flight.started < 0
-        if first:
-            flight.started = self.clock.now << SUBTICK_BITS
-            if flight.decode < 0:  # the pair is known from the start
-                flight.decode = self._choose(DECODE, flight.request, flight.started)
-        flight.sent += tokens
-        flight.moving += 1
-        source, target = flight.prefill, flight.decode - self.first_decode
-        trips = self.connector.round_trips if first else 0
-        self.mover.send(source, target, tokens, lambda: self._moved(flight), round_trips=trips, first=first)
-
-    def _moved(self, flight: Flight) -> None:
-        flight.moving -= 1
-        if not flight.moving and flight.prefilled >= 0 and flight.sent >= flight.tokens:
-            self._landed(flight)
-            self._arm()
+    # -- its KV ------------------------------------------------------------------------------------------------------
 
     def _landed(self, flight: Flight) -> None:
         """The last byte is there: prefill lets its pages go, and decode sees it at its next call."""
@@ -344,6 +317,7 @@ class Disaggregation:
         self._release(flight, time)
         if flight.reserved >= 0:
             self._deliver(flight, time)
+        self._arm()
 
     def _deliver(self, flight: Flight, time: int) -> None:
         del self.flights[flight.request]
@@ -364,6 +338,10 @@ class Disaggregation:
     def _release(self, flight: Flight, time: int) -> None:
         self.engines[flight.prefill].release_kv(flight.leg, time)
         self._post(flight.prefill, time)
+
+    def _place(self, flight: Flight) -> None:
+        """The first bytes go: the pair is known from the start."""
+        flight.decode = self._choose(DECODE, flight.request, flight.started)
 
     # -- choosing ------------------------------------------------------------------------------------------------
 

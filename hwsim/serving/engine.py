@@ -189,7 +189,8 @@ class Engine:
             return self.held
         end = self.pipeline.end
         if self.leaving:
-            return end
+            host = self.pipeline.host_free  # nobody saw them leave: a call by then is one that does
+            return host if self.leaving_since == self.calls and self._arrived(host) else end
         first = FAR
         if self.inbox:
             first = self.inbox[0].arrival_alone
@@ -198,6 +199,9 @@ class Engine:
         if first == FAR:
             return None
         return first if first > end else end
+
+    def _arrived(self, time: int) -> bool:
+        return bool(self.inbox) and self.inbox[0].arrival_alone <= time
 
     def advance(self, until: int = FAR, *, inclusive: bool = False) -> None:
         """Execute every call that happens before ``until`` (or at it, with ``inclusive``).
@@ -240,7 +244,7 @@ class Engine:
         step, rows, admission = self.step, self.rows, self.admission
         if rows.due and rows.due[0][0] <= rows.beat:
             end_rows(self)
-        elif self.leaving and self.leaving_since < self.calls:
+        elif self.leaving and (self.leaving_since < self.calls or call >= self.pipeline.end):
             self.free_leaving()
         if self.notices and self.waits and self.notices[0][0] < limit:
             limit = self.notices[0][0]

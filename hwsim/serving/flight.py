@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 import numpy as np
 
 from hwsim.cost.price import SUBTICK_BITS
@@ -15,6 +17,7 @@ class Flight:
     __slots__ = (
         "arrived",
         "asked",
+        "chunks",
         "decode",
         "leg",
         "moving",
@@ -23,7 +26,6 @@ class Flight:
         "request",
         "reserved",
         "scheduled",
-        "seen",
         "sent",
         "started",
         "tokens",
@@ -41,7 +43,7 @@ class Flight:
         self.started = -1  # when its first bytes were sent
         self.arrived = -1
         self.tokens = 0  # tokens of KV that have to go
-        self.seen: list[int] = []  # tokens computed as of the last looks at prefill
+        self.chunks: deque[tuple[int, int]] = deque()  # (end of a step, tokens computed by then), not yet sent
         self.sent = 0
         self.moving = 0  # parts under way
 
@@ -83,8 +85,20 @@ class Handovers:
 
     def add(self, flight: Flight, prefill: int, decode: int, size: float) -> None:
         """A flight that has arrived, between the replicas of these numbers."""
-        times = [getattr(flight, name) >> SUBTICK_BITS for name in self.TIMES]
-        self._rows.append((flight.request.index, prefill, decode, flight.tokens, round(size), *times))
+        self._rows.append(
+            (
+                flight.request.index,
+                prefill,
+                decode,
+                flight.tokens,
+                round(size),
+                flight.prefilled >> SUBTICK_BITS,
+                flight.asked >> SUBTICK_BITS,
+                flight.reserved >> SUBTICK_BITS,
+                flight.started >> SUBTICK_BITS,
+                flight.arrived >> SUBTICK_BITS,
+            )
+        )
 
     def table(self) -> dict[str, np.ndarray]:
         """All rows as int64 columns, times in picoseconds."""

@@ -163,7 +163,7 @@ class Mover:
         return way
 
     def send(
-        self, source: int, target: int, tokens: int, on_done: Callable[[], object], *, round_trips: int, first: bool
+        self, source: int, target: int, tokens: int, on_done: Callable[[Activity], object], *, round_trips: int, first: bool
     ) -> None:
         """Start to move ``tokens`` tokens now; ``first``: the first part of a request, which is launched."""
         way, figures = self.way(source, target), self.figures
@@ -179,5 +179,5 @@ class Mover:
             fixed=round(fixed * TICKS_PER_SECOND),
             phases=(way.phase(tokens),),
             owner="handover",
-            on_done=lambda _: on_done(),
+            on_done=on_done,
         ).submit()

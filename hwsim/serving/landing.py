@@ -56,7 +56,7 @@ def land(engine: Engine, call: int) -> bool | None:
 
 
 def _ordinary(engine: Engine, call: int) -> tuple[list[Request], int, int] | None:
-    """Whose KV is here, how many start to load and the pages that these take; None if anything is out of the ordinary."""
+    """Whose KV is here, how many start to load and their pages; None if anything is out of the ordinary."""
     admission, pool, rows, remote = engine.admission, engine.pool, engine.rows, engine.remote
     if admission.waiting or rows.late or remote.connector is not None:
         return None

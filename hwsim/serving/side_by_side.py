@@ -93,10 +93,10 @@ class Still:
         return 0.0
 
     def send(
-        self, source: int, target: int, tokens: int, on_done: Callable[[], object], *, round_trips: int, first: bool
+        self, source: int, target: int, tokens: int, on_done: Callable[[Any], object], *, round_trips: int, first: bool
     ) -> None:
         """It is there."""
-        self.clock.at(self.clock.now, on_done)
+        self.clock.at(self.clock.now, lambda: on_done(None))
 
 
 class SideBySide(Disaggregation):

@@ -188,3 +188,17 @@ def test_roles_need_each_other(serve: dict[str, Any], says: str) -> None:
 def test_times_of_a_flight_are_ticks_of_the_clock() -> None:
     _, cluster = run(3, "mooncake")
     assert TICK == 1024 and cluster.clock.now >= max(cluster.handovers.table()["arrived"].tolist())
+
+
+@pytest.mark.parametrize("lengths", [600, {"kind": "lognormal", "median": 900, "sigma": 1.0, "max": 6000}])
+def test_no_chunk_goes_before_it_is_computed(lengths: Any) -> None:
+    """However often others give a reason to look: the first bytes go when the first chunk of the prompt is there."""
+    many = {"requests": 60, "arrivals": {"kind": "poisson", "rate": "40 /s"}, "input_tokens": lengths}
+    result = hwsim.run(scenario(serve={"handover": "sglang", "max_num_batched_tokens": 1024}, workload=many))
+    flights, requests = result.table("handovers"), result.table("requests")
+    computed = dict(zip(map(str, requests["request_id"]), requests["scheduled_s"].tolist(), strict=True))
+    steps = result.table("steps")
+    steps = {name: steps[name][steps["replica"] == 0] for name in ("start", "first_duration")}
+    for index, started in zip(flights["index"].tolist(), flights["started_s"].tolist(), strict=True):
+        first = steps["start"].searchsorted(computed[str(index)])
+        assert started >= steps["start"][first] + steps["first_duration"][first] - 1e-9

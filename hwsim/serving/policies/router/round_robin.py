@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any, ClassVar
 
 from hwsim.kernel.random import Stream
@@ -19,7 +20,9 @@ class RoundRobin:
 
     def route(self, request: Seen, loads: Loads) -> int:
         """The next open replica in turn."""
-        self.turn = next((i for i in loads.open if i > self.turn), loads.open[0])
+        held = loads.open
+        place = bisect_right(held, self.turn)
+        self.turn = held[place] if place < len(held) else held[0]
         return self.turn
 
 
