@@ -77,9 +77,12 @@ def board(engine: Engine, call: int) -> bool:
 
 def _brief(engine: Engine, count: int) -> bool:
     """True if the first ``count`` arrivals end with this step: they need not become decode rows of no steps."""
-    for request, _ in zip(engine.inbox, range(count), strict=False):
+    for request in engine.inbox:
         if request.output_tokens > 1 or request.ends_by_eos:
             return False
+        count -= 1
+        if not count:
+            break
     return True
 
 

@@ -257,7 +257,7 @@ class Disaggregation:
         if not (self.eager or self.coupled[number]):  # nothing happens up to the first call after it
             engine.advance(time)
             self.calls[number] = engine.next_call() or time
-            self._plan(number, time)
+            self._hear(number, time)
         else:
             self._post(number, time)
 
@@ -333,11 +333,16 @@ class Disaggregation:
             first = flight.prefilled
             flight.request.first_token = home.known_alone(first) if isinstance(home, Coupled) else first
         home.kv_arrived(flight.request, time)
-        self._post(flight.decode, time)
+        if self.eager or self.wants[flight.decode] or self.coupled[flight.decode]:
+            self._post(flight.decode, time)
+        else:
+            self.calls[flight.decode] = UNKNOWN
 
     def _release(self, flight: Flight, time: int) -> None:
-        self.engines[flight.prefill].release_kv(flight.leg, time)
-        self._post(flight.prefill, time)
+        engine = self.engines[flight.prefill]
+        engine.release_kv(flight.leg, time)
+        if self._busy(engine) or self.coupled[flight.prefill]:
+            self._post(flight.prefill, time)
 
     def _place(self, flight: Flight) -> None:
         """The first bytes go: the pair is known from the start."""

@@ -19,6 +19,9 @@ from hwsim.kernel.domain import Domain
 from hwsim.units import TICKS_PER_SECOND
 
 
+MOST_PHASES = 4096  # remembered for each way
+
+
 class Connector(Protocol):
     """The order of events of one kind of hand-over (:mod:`hwsim.serving.disaggregation` says what follows from it)."""
 
@@ -78,6 +81,7 @@ class Ways:
         self.seconds = 0.0
         self.latency = 0.0
         self.asks: tuple[tuple[Capacity, float], ...] | None = None
+        self.phases: dict[float, Phase] = {}  # by tokens: prompts of one length are sent again and again
 
     def add(self, capacities: Sequence[Capacity], per_byte: Sequence[float], size: float, rate: float) -> None:
         """A pair of ranks that moves ``size`` bytes of each token at ``rate`` at most."""
@@ -87,6 +91,9 @@ class Ways:
 
     def phase(self, tokens: float) -> Phase:
         """``tokens`` tokens as a phase of an activity; what it asks for depends on the way alone."""
+        found = self.phases.get(tokens)
+        if found is not None:
+            return found
         if self.asks is None:
             asks = [(c, min(c.rate, units / self.seconds)) for c, units in self.units.items() if units]
             self.asks = tuple(asks) if self.seconds else ()
@@ -94,6 +101,9 @@ class Ways:
         if self.asks:
             found.amounts = tuple([(capacity, tokens * units) for capacity, units in self.units.items()])
             found.asks = self.asks
+        if len(self.phases) == MOST_PHASES:
+            self.phases.clear()
+        self.phases[tokens] = found
         return found
 
 
@@ -122,11 +132,11 @@ class Mover:
         self.ports: dict[tuple[str, int], Capacity] = {}
         self.ways: dict[tuple[int, int], Ways] = {}
         self.bytes = 0.0
+        self._token_bytes = [side.bytes_per_token * max(len(side.places), 1) for side in targets]
 
     def bytes_per_token(self, target: int) -> float:
         """What a token of a request brings to all ranks of an engine."""
-        side = self.targets[target]
-        return side.bytes_per_token * max(len(side.places), 1)
+        return self._token_bytes[target]
 
     def way(self, source: int, target: int) -> Ways:
         """The way between two engines, found once."""
@@ -172,7 +182,7 @@ class Mover:
         fixed += (figures.launch if first else 0.0) + figures.descriptor * pages * (
             figures.layers if figures.by_layer else 1
         )
-        self.bytes += tokens * self.bytes_per_token(target)
+        self.bytes += tokens * self._token_bytes[target]
         Activity(
             self.domain,
             "handover",
