@@ -18,7 +18,6 @@ from hwsim.kernel.capacity import Capacity
 from hwsim.kernel.domain import Domain
 from hwsim.units import TICKS_PER_SECOND
 
-
 MOST_PHASES = 4096  # remembered for each way
 
 
@@ -173,7 +172,14 @@ class Mover:
         return way
 
     def send(
-        self, source: int, target: int, tokens: int, on_done: Callable[[Activity], object], *, round_trips: int, first: bool
+        self,
+        source: int,
+        target: int,
+        tokens: int,
+        on_done: Callable[[Activity], object],
+        *,
+        round_trips: int,
+        first: bool,
     ) -> None:
         """Start to move ``tokens`` tokens now; ``first``: the first part of a request, which is launched."""
         way, figures = self.way(source, target), self.figures
