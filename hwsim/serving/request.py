@@ -25,6 +25,7 @@ class Request:
         "arrival",
         "arrival_alone",
         "cached_tokens",
+        "chains",
         "computed",
         "emitted",
         "ends_by_eos",
@@ -88,6 +89,9 @@ class Request:
         self.priority = priority
         self.prefix_ids = prefix_ids
         self.prefix_block = prefix_block
+        self.chains: list[int] | None = (
+            None  # of the prefix ids, once somebody has asked (:mod:`hwsim.serving.kv.chunks`)
+        )
         self.answer_ids: tuple[int, ...] | None = (
             None  # names of the prompt's and the answer's blocks, for the next turn
         )

@@ -5,11 +5,17 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import resource
+import shutil
 import sys
+import tempfile
 import time
+from pathlib import Path
 from typing import Any
+
+import conversations
 
 
 def scenario(requests: int, output: int, rate: float) -> dict[str, Any]:
@@ -66,7 +72,26 @@ def tiers(requests: int) -> dict[str, Any]:
     return found
 
 
-CASES = {"replicas": replicas, "disaggregated": disaggregated, "shared_prefix": shared_prefix, "tiers": tiers}
+def mooncake(requests: int) -> dict[str, Any]:
+    """A Mooncake-like trace (12,000 prompt tokens, all named) on eight replicas with DRAM and NVMe below their GPUs."""
+    folder = Path(tempfile.mkdtemp())
+    atexit.register(shutil.rmtree, folder)
+    conversations.write(folder / "trace.jsonl", requests, 12.0)
+    found = scenario(requests, 512, 12.0)
+    found["system"] = {"node": {"like": "dgx-h100", "ssd": {"like": "D7-P5510-3.84TB", "count": 8, "raid": 0}}}
+    place = {"kv": {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "1 TB"}, "write": "back"}}
+    found["serve"] |= {"replicas": 8, "router": "kv_aware", "enable_prefix_caching": True, "place": place}
+    found["workload"] = {"requests": requests, "trace": str(folder / "trace"), "format": "mooncake"}
+    return found
+
+
+CASES = {
+    "replicas": replicas,
+    "disaggregated": disaggregated,
+    "shared_prefix": shared_prefix,
+    "tiers": tiers,
+    "mooncake": mooncake,
+}
 
 
 def measure(spec: dict[str, Any], output: int, profile: bool) -> dict[str, Any]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
 from hwsim.part import Parts
-from hwsim.serving.kv.chunks import Chunk, chunks
+from hwsim.serving.kv.chunks import Chunks, chunks
 from hwsim.serving.kv.pool import PagePool
 from hwsim.serving.kv.tier import Move, Tier
 from hwsim.serving.kv.tier_store import TierStore
@@ -16,6 +17,18 @@ from hwsim.serving.policies.evict.lru import Lru
 from hwsim.serving.request import Request
 
 EVICTIONS = Parts("hwsim.serving.policies.evict")
+
+
+class Chunk(NamedTuple):
+    """Pages ``first <= page < end`` of a prompt."""
+
+    key: int
+    first: int
+    end: int
+
+
+def as_chunks(prompt: list[Chunk]) -> Chunks:
+    return Chunks([chunk.key for chunk in prompt], [chunk.end for chunk in prompt])
 
 
 class PageModel:
@@ -94,7 +107,7 @@ def test_hits_are_those_of_single_pages(seed: int) -> None:
         prompt = prompt_of(rng)
         start = rng.choice([0, 0, 1, 3])
         limit = rng.choice([1 << 60, prompt[-1].end - 1])
-        found = store.find(prompt, start, limit)
+        found = store.find(as_chunks(prompt), start, limit)
         levels, page = [], start
         for part in found:
             levels += [part.level] * (part.end - page)
@@ -103,11 +116,11 @@ def test_hits_are_those_of_single_pages(seed: int) -> None:
         if rng.random() < 0.5:
             for part in found:
                 store.touch(part)
-                for chunk in reversed(part.chunks):
-                    model.young(part.level, chunk.key)
+                for key in reversed(part.keys):
+                    model.young(part.level, key)
         else:
             for chunk in reversed(prompt):
-                store.put([(chunk.key, chunk.end - chunk.first)])
+                store.put([chunk.key], [chunk.end - chunk.first])
                 land(store)
                 model.put(0, chunk.key, set(range(chunk.end - chunk.first)))
         contents = [[(key, len(pages)) for key, pages in tier] for tier in model.tiers]
@@ -135,9 +148,9 @@ def test_pages_are_conserved_and_limits_hold(name: str, seed: int) -> None:
     for _ in range(400):
         prompt = prompt_of(rng)
         action = rng.random()
-        found = store.find(prompt, 0, 1 << 60)
+        found = store.find(as_chunks(prompt), 0, 1 << 60)
         if action < 0.5:
-            store.put([(c.key, c.end - c.first) for c in reversed(prompt)])
+            store.put([c.key for c in reversed(prompt)], [c.end - c.first for c in reversed(prompt)])
         elif action < 0.7:
             for part in found:
                 store.touch(part)
@@ -172,9 +185,47 @@ def test_chunks_are_those_of_the_page_pool(seed: int) -> None:
     pool.take(pages)
     request.pages = pages
     pool.register(request, request.prompt_tokens)
-    assert [c.key for c in chunks(request, page)] == list(pool.index)
-    held = [(copy.node.key, high) for copy, _, high in request.holds or ()]
-    assert held == [(c.key, c.end - c.first) for c in chunks(request, page)]
+    found = chunks(request, page)
+    held = []
+    for copy, low, high in request.holds or ():
+        node = copy.node
+        base = node.place * block // page
+        for number, key in enumerate(node.chains, node.place):
+            first, end = (max(min(edge * block // page - base, high), low) for edge in (number, number + 1))
+            held += [(key, end - first)] if end > first else []
+    assert held == list(zip(found.keys, found.sizes(), strict=True))
+    assert [found.first(i) + size for i, size in enumerate(found.sizes())] == found.ends
+
+
+@pytest.mark.parametrize("name", ["lru", "fifo"])
+@pytest.mark.parametrize("seed", range(6))
+def test_runs_are_what_their_chunks_would_be_one_by_one(name: str, seed: int) -> None:
+    """Two stores, one of which is never given more than a chunk at a time."""
+    rng = random.Random(seed)
+    shape = [(rng.randrange(8, 60), rng.choice([3, 20, 200])) for _ in range(rng.choice([1, 2, 3]))]
+    pair = [
+        TierStore([Tier(str(i), size, EVICTIONS.get(name)(), staging) for i, (size, staging) in enumerate(shape)])
+        for _ in range(2)
+    ]
+    flying: list[tuple[Move, Move]] = []
+    for _ in range(300):
+        keys = rng.sample(range(60), rng.randrange(1, 12))
+        pages = [key % 4 + 1 for key in keys]
+        pair[0].put(keys, pages)
+        for key, size in zip(keys, pages, strict=True):
+            pair[1].put([key], [size])
+        moves = [store.take_moves() for store in pair]
+        assert [each[:2] for each in moves[0]] == [each[:2] for each in moves[1]]
+        flying += [(one[2], other[2]) for one, other in zip(*moves, strict=True)]
+        for one, other in flying:
+            assert (one.keys, one.pages, one.owed) == (other.keys, other.pages, other.owed)
+        while flying and rng.random() < 0.4:
+            for store, move in zip(pair, flying.pop(rng.randrange(len(flying))), strict=True):
+                store.landed(move)
+        for one, other in zip(pair[0].tiers, pair[1].tiers, strict=True):
+            assert list(one.policy.entries.items()) == list(other.policy.entries.items())
+            for figure in ("used", "peak", "leaving", "stored", "left", "dropped", "lost"):
+                assert getattr(one, figure) == getattr(other, figure), figure
 
 
 def test_what_is_used_most_or_last_stays() -> None:
@@ -183,10 +234,10 @@ def test_what_is_used_most_or_last_stays() -> None:
     for name, victim in wanted.items():
         tier = Tier("t", 4, EVICTIONS.get(name)())
         store = TierStore([tier])
-        store.put([(key, 1) for key in (1, 2, 3, 4)])
+        store.put([1, 2, 3, 4], [1] * 4)
         for key in (1, 1, 2, 4):
             tier.policy.hit(key)
-        store.put([(5, 1)])
+        store.put([5], [1])
         assert victim not in tier.policy.entries and len(tier.policy.entries) == 4, name
 
 
@@ -243,16 +294,16 @@ def test_the_cheapest_of_loading_and_computing() -> None:
 def test_a_hit_counts_for_the_tier_where_it_lay_before_it_was_fetched_ahead() -> None:
     fast, slow = Tier("fast", 4, Lru()), Tier("slow", 50, Lru())
     store = TierStore([fast, slow])
-    prompt = [Chunk(1, 0, 2), Chunk(2, 2, 4)]
-    store.put([(2, 2), (1, 2)])
-    store.put([(3, 2), (4, 2)])  # 1 and 2 are pushed out before they have arrived
+    prompt = Chunks([1, 2], [2, 4])
+    store.put([2, 1], [2, 2])
+    store.put([3, 4], [2, 2])  # 1 and 2 are pushed out before they have arrived
     land(store)
-    store.put([(5, 2), (6, 2)])
+    store.put([5, 6], [2, 2])
     land(store)
-    (found,) = [part for part in store.find([Chunk(3, 0, 2)], 0, 9) if part.level]
+    (found,) = [part for part in store.find(Chunks([3], [2]), 0, 9) if part.level]
     store.fetch_ahead(found)
     land(store)
-    (part,) = store.find([Chunk(3, 0, 2)], 0, 9)
+    (part,) = store.find(Chunks([3], [2]), 0, 9)
     assert part.level == 0
     store.count_hits(part, 1)
     assert (fast.hits, slow.hits) == (0, 1) and not store.ahead

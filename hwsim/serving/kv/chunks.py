@@ -2,35 +2,69 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from itertools import accumulate
 
 from hwsim.serving.request import Request
 
 
-class Chunk(NamedTuple):
-    """Pages ``first <= page < end`` of a prompt, known by ``key``: equal key, equal text up to its end."""
+def chains(request: Request) -> list[int]:
+    """A name for each prefix id of a request that says all that precedes it, too; found once."""
+    found = request.chains
+    if found is None:
+        found = request.chains = chained(request.prefix_ids or ())
+    return found
 
-    key: int
-    first: int
-    end: int
+
+def chained(ids: tuple[int, ...]) -> list[int]:
+    """The chain of all ids up to each: equal chain, equal text."""
+    return list(accumulate(ids, _link, initial=0))[1:]
 
 
-def chunks(request: Request, page: int) -> list[Chunk]:
+def _link(chain: int, name: int) -> int:
+    return hash((chain, name))
+
+
+class Chunks:
+    """The chunks of a prompt in order: ``keys``, and the page at which each ends (where the next begins)."""
+
+    __slots__ = ("ends", "keys")
+
+    def __init__(self, keys: list[int], ends: list[int]) -> None:
+        self.keys = keys
+        self.ends = ends
+
+    def first(self, number: int) -> int:
+        """The page with which a chunk begins."""
+        return self.ends[number - 1] if number else 0
+
+    def sizes(self) -> list[int]:
+        """The pages of each."""
+        ends = self.ends
+        return [end - first for first, end in zip((0, *ends), ends, strict=False)]
+
+
+def chunks(request: Request, page: int) -> Chunks:
     """The chunks of a prompt that fill pages of ``page`` tokens, in order; what fills none is left out.
 
-    Keys and page limits are those of :class:`~hwsim.serving.kv.pool.PagePool`: a key is the chain of all ids up to
-    it, a page that two blocks share belongs to the later one.
+    Keys and page limits are those of :class:`~hwsim.serving.kv.pool.PagePool`: a page that two blocks share belongs
+    to the later one.
     """
-    found: list[Chunk] = []
-    if request.prefix_ids is None:
-        return found
-    block, last = request.prefix_block, request.prompt_tokens
-    tokens = chain = first = 0
-    for name in request.prefix_ids:
-        tokens += block
-        chain = hash((chain, name))
-        end = (tokens if tokens < last else last) // page
+    names, block, last = chains(request), request.prefix_block, request.prompt_tokens // page
+    if not names:
+        return Chunks([], [])
+    each = block // page
+    if each * page == block:
+        count = min(len(names), last // each)
+        keys, ends = names[:count], list(range(each, count * each + 1, each))
+        if count < len(names) and count * each < last:  # the rest of the prompt
+            keys.append(names[count])
+            ends.append(last)
+        return Chunks(keys, ends)
+    keys, ends, first = [], [], 0
+    for number, name in enumerate(names, 1):
+        end = min(number * block // page, last)
         if end > first:
-            found.append(Chunk(chain, first, end))
+            keys.append(name)
+            ends.append(end)
             first = end
-    return found
+    return Chunks(keys, ends)

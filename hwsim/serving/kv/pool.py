@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 
+from hwsim.serving.kv.chunks import chained, chains
 from hwsim.serving.kv.runs import Copy, Node, Run
 from hwsim.serving.request import Request
 
@@ -110,8 +111,8 @@ class PagePool:
         if not copy.runs:
             node = copy.node
             node.copies.remove(copy)
-            if not node.copies and node.key is not None and self.index.get(node.key) is node:
-                del self.index[node.key]
+            if not node.copies and node.chains and self.index.get(node.chains[0]) is node:
+                del self.index[node.chains[0]]
 
     def release(self, request: Request, hashed_tokens: int, *, may_return: bool = False) -> None:
         """Return all pages of ``request``, tail first: unhashed to the head of the queue, hashed to its tail.
@@ -147,7 +148,7 @@ class PagePool:
             return
         node = request.private
         if node is None:
-            node = request.private = Node(None)
+            node = request.private = Node([])
         shared = 0
         if request.prefix_ids is not None:
             shared = min(len(request.prefix_ids) * request.prefix_block, request.prompt_tokens) // self.block_size
@@ -204,14 +205,15 @@ class PagePool:
         start = 0
         if request.prefix_ids is not None:
             index, size = self.index, self.block_size
-            block, last = request.prefix_block, request.prompt_tokens
-            tokens = chain = 0
-            for key in request.prefix_ids:
-                tokens += block
-                chain = hash((chain, key))  # a block is known by all that precedes it, too
-                end = (tokens if tokens < last else last) // size
+            block, last = request.prefix_block, request.prompt_tokens // size
+            names, place = chains(request), 0
+            count = len(names)
+            while place < count:
+                node = index.get(names[place])
+                place += 1 if node is None else node.match(names, place)
+                end = min(place * block // size, last)
                 if end > start:
-                    yield index.get(chain), start, end
+                    yield node, start, end
                     start = end
         if request.private is not None:
             yield request.private, start, 1 << 60
@@ -244,40 +246,43 @@ class PagePool:
 
     def register(self, request: Request, tokens: int) -> None:
         """Enter the full pages of the first ``tokens`` tokens in the index, before anything has computed them."""
-        if request.prefix_ids is None or not self.caching:
-            return
-        full, done = tokens // self.block_size, request.registered
-        start = tokens_seen = chain = 0
-        for key in request.prefix_ids:
-            tokens_seen += request.prefix_block
-            chain = hash((chain, key))
-            end = min(tokens_seen, request.prompt_tokens) // self.block_size
+        if request.prefix_ids is not None and self.caching:
+            self._register(request, chains(request), min(tokens, request.prompt_tokens))
+
+    def _register(self, request: Request, names: list[int], tokens: int) -> None:
+        index, size, block = self.index, self.block_size, request.prefix_block
+        done, count = request.registered, len(names)
+        full = min(tokens, count * block) // size
+        start = place = 0
+        while done < full:
+            node = index.get(names[place])
+            upto = self._unknown(names, place) if node is None else place + node.match(names, place)
+            end = upto * block // size
             if end > done:
-                if done >= full:
-                    break
-                upto = min(end, full)
-                self._enter(request, chain, done - start, upto - start)
-                done = upto
-            if end > start:
-                start = end
+                if node is None:
+                    node = index[names[place]] = Node(names[place:upto], place, block)
+                end = min(end, full)
+                self._enter(request, node, done - start, end - start)
+                done = end
+            place, start = upto, upto * block // size
         request.registered = done
+
+    def _unknown(self, names: list[int], place: int) -> int:
+        """The block before which a new node that begins with block ``place`` ends: the next one with a node."""
+        index = self.index
+        if index.keys().isdisjoint(names[place:]):
+            return len(names)
+        return next(i for i in range(place + 1, len(names)) if names[i] in index)
 
     def register_answer(self, request: Request, tokens: int) -> None:
         """Enter the full pages of a finished request's answer, too: the next turn of its session begins with them."""
-        if request.private is not None:
-            return  # what survived a pre-emption is known to it alone
-        own = request.prefix_ids, request.prompt_tokens
-        request.prefix_ids, request.prompt_tokens = request.answer_ids, tokens
-        self.register(request, tokens)
-        request.prefix_ids, request.prompt_tokens = own
+        if request.private is None and self.caching:  # what survived a pre-emption is known to it alone
+            self._register(request, chained(request.answer_ids or ()), tokens)
 
-    def _enter(self, request: Request, key: int, low: int, high: int) -> None:
-        """Pages ``low <= page < high`` of node ``key`` as ``request`` computes them: its own copy, which may grow."""
+    def _enter(self, request: Request, node: Node, low: int, high: int) -> None:
+        """Pages ``low <= page < high`` of a node as ``request`` computes them: its own copy, which may grow."""
         if request.holds is None:
             request.holds = []
-        node = self.index.get(key)
-        if node is None:
-            node = self.index[key] = Node(key)
         mine = request.holds[-1] if request.holds else None
         if mine is not None and mine[2] == low and node.copies:
             copy = mine[0]

@@ -48,13 +48,34 @@ class Copy:
 
 
 class Node:
-    """Pages that one prefix id names (all its copies, the first inserted is the one that a lookup returns)."""
+    """Pages that one prefix id names, or several that followed each other when they were first computed.
 
-    __slots__ = ("copies", "key")
+    ``chains`` are the names of the blocks, of ``block`` tokens each; the first is block ``place`` of a prompt and the
+    node's key in the index.  Copies are in order of age, the first inserted is the one that a lookup returns.
+    """
 
-    def __init__(self, key: int | None) -> None:
-        self.key = key
+    __slots__ = ("block", "chains", "copies", "place")
+
+    def __init__(self, chains: list[int], place: int = 0, block: int = 0) -> None:
+        self.chains = chains
+        self.place = place
+        self.block = block
         self.copies: list[Copy] = []
+
+    def match(self, chains: list[int], place: int) -> int:
+        """How many of its blocks a prompt has from block ``place`` on (the first is known to be equal)."""
+        mine = self.chains
+        most = min(len(mine), len(chains) - place)
+        if mine[:most] == chains[place : place + most]:
+            return most
+        low, high = 1, most - 1  # equal up to low, not up to high + 1: equal chains have equal ones before them
+        while low < high:
+            middle = (low + high + 1) >> 1
+            if mine[middle - 1] == chains[place + middle - 1]:
+                low = middle
+            else:
+                high = middle - 1
+        return low
 
     def covering(self, page: int) -> tuple[Copy, int] | None:
         """The first copy that still holds ``page`` and the end of the pages it can serve from there."""

@@ -2,23 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from hwsim.serving.kv.chunks import Chunk, chunks
+from hwsim.serving.kv.chunks import Chunks, chunks
 from hwsim.serving.kv.tier import Move, Tier
+from hwsim.serving.kv.tier_room import TierRoom
 from hwsim.serving.request import Request
 
 
 class Found(NamedTuple):
-    """A stretch of a prompt that lies in one tier: its chunks, and the page up to which it reaches."""
+    """A stretch of a prompt that lies in one tier: chunks ``low <= number < high``, up to page ``end``."""
 
     level: int
-    chunks: list[Chunk]
+    prompt: Chunks
+    low: int
+    high: int
     end: int
 
+    @property
+    def keys(self) -> list[int]:
+        """The names of its chunks."""
+        return self.prompt.keys[self.low : self.high]
 
-class TierStore:
+    def spans(self, start: int) -> list[tuple[int, int]]:
+        """(key, pages) of each chunk from page ``start`` on, as far as this stretch reaches."""
+        ends = self.prompt.ends
+        found, page = [], max(start, self.prompt.first(self.low))
+        for number in range(self.low, self.high):
+            end = min(ends[number], self.end)
+            found.append((self.prompt.keys[number], end - page))
+            page = end
+        return found
+
+
+class TierStore(TierRoom):
     """Chunks in tiers: a full tier lets its victim down to the next, and the last one drops it.
 
     A chunk that a lower tier holds already goes there without a copy.  One that has to be copied waits in the tier's
@@ -28,49 +47,52 @@ class TierStore:
     whole chunks move, never single pages of one.
     """
 
-    __slots__ = ("_last", "ahead", "moves", "tiers")
+    __slots__ = ("_last",)
 
     def __init__(self, tiers: Sequence[Tier]) -> None:
-        self.tiers = list(tiers)
-        self._last: tuple[Request | None, list[Chunk]] = (None, [])
-        self.ahead: dict[int, Tier] = {}  # chunks in the first tier that were fetched ahead, by the tier they lay on
-        self.moves: dict[tuple[int, int], Move] = {}  # by levels, to be carried; level -1 is the GPU that asked
+        super().__init__(tiers)
+        self._last: tuple[Request | None, Chunks] = (None, Chunks([], []))
 
-    def chunks(self, request: Request, page: int) -> list[Chunk]:
+    def chunks(self, request: Request, page: int) -> Chunks:
         """The chunks of a prompt; those of the last one asked for are remembered."""
         if self._last[0] is not request:
             self._last = (request, chunks(request, page))
         return self._last[1]
 
-    def find(self, chunks: Sequence[Chunk], start: int, limit: int) -> list[Found]:
+    def find(self, prompt: Chunks, start: int, limit: int) -> list[Found]:
         """What of pages ``start <= page < limit`` lies here without a gap, each chunk in the fastest tier that has it.
 
         What is still on the way to a tier counts as there.
         """
         found: list[Found] = []
-        tables = [tier.policy.entries for tier in self.tiers]
-        page = start
-        for chunk in chunks:
-            if chunk.end <= page:
-                continue
+        keys, ends, tables = prompt.keys, prompt.ends, self.tables
+        number = low = bisect_right(ends, start)
+        page, last = start, -1
+        first = ends[number - 1] if number else 0
+        for end in ends[number:]:
             best, level = 0, -1
-            for number, table in enumerate(tables):
-                pages = table.get(chunk.key, 0)
+            for place, table in tables:
+                pages = table.get(keys[number], 0)
                 if pages > best:
-                    best, level = pages, number
-                    if chunk.first + pages >= chunk.end:
+                    best, level = pages, place
+                    if first + pages >= end:
                         break
-            reach = min(chunk.first + best, limit)
+            reach = first + best
+            if reach > limit:
+                reach = limit
             if reach <= page:
                 break
-            if found and found[-1].level == level:
-                found[-1].chunks.append(chunk)
-                found[-1] = Found(level, found[-1].chunks, reach)
-            else:
-                found.append(Found(level, [chunk], reach))
+            if level != last:
+                if last >= 0:
+                    found.append(Found(last, prompt, low, number, page))
+                last, low = level, number
+            number += 1
             page = reach
-            if reach < chunk.end:
+            if reach < end:
                 break
+            first = end
+        if last >= 0:
+            found.append(Found(last, prompt, low, number, page))
         return found
 
     def touch(self, found: Found) -> None:
@@ -79,32 +101,35 @@ class TierStore:
         One that has gone in this very instant is read all the same.
         """
         policy = self.tiers[found.level].policy
-        for chunk in reversed(found.chunks):
-            if chunk.key in policy.entries:
-                policy.hit(chunk.key)
+        entries, hit = policy.entries, policy.hit
+        for key in reversed(found.keys):
+            if key in entries:
+                hit(key)
 
     def on_top(self, found: Found) -> bool:
         """Whether the first tier holds, or is getting, all of these chunks."""
-        top = self.tiers[0]
-        return all(top.pages(c.key) >= min(c.end, found.end) - c.first for c in found.chunks)
+        top, ends, page = self.tiers[0].policy.entries, found.prompt.ends, found.prompt.first(found.low)
+        for number in range(found.low, found.high):
+            if top.get(found.prompt.keys[number], 0) < min(ends[number], found.end) - page:
+                return False
+            page = ends[number]
+        return True
 
-    def put(self, chunks: Iterable[tuple[int, int]]) -> None:
-        """Chunks come down from a GPU as (key, pages), the one to go first in front."""
-        for key, pages in chunks:
-            self._put(0, key, pages, -1)
+    def put(self, keys: Sequence[int], pages: Sequence[int]) -> None:
+        """Chunks come down from a GPU, the one to go first in front."""
+        self.bring(0, keys, pages, -1)
 
     def put_below(self, move: Move) -> None:
         """Copy what has come to a tier on to the next, where it is not yet (written through all tiers)."""
         level = self.tiers.index(move.target)
         if level + 1 < len(self.tiers):
-            for key in move.keys:
-                pages = move.target.pages(key)
-                if pages:
-                    self._put(level + 1, key, pages, level)
+            entries = move.target.policy.entries
+            here = [key for key in move.keys if key in entries]
+            self.bring(level + 1, here, [entries[key] for key in here], level)
 
     def fetch_ahead(self, found: Found) -> None:
         """Copy chunks into the first tier before anybody needs them; a later hit counts for where they lay."""
-        new = [chunk.key for chunk in found.chunks if not self.tiers[0].pages(chunk.key)]
+        new = [key for key in found.keys if not self.tiers[0].pages(key)]
         self.raise_to_top(found)
         self.ahead |= {key: self.tiers[found.level] for key in new if self.tiers[0].pages(key)}
 
@@ -114,20 +139,19 @@ class TierStore:
         if found.level or not self.ahead:
             tier.hits += found.end - start
             return
-        for chunk in found.chunks:
-            lay = self.ahead.pop(chunk.key, tier)
-            lay.hits += min(chunk.end, found.end) - max(chunk.first, start)
+        for key, pages in found.spans(start):
+            self.ahead.pop(key, tier).hits += pages
 
     def raise_to_top(self, found: Found) -> None:
-        """Copy chunks of a lower tier into the first; they stay where they are, too."""
-        for chunk in reversed(found.chunks):
-            pages = self.tiers[found.level].pages(chunk.key)
+        """Copy chunks of a lower tier into the first; they stay where they are, too, unless what it lets go pushes."""
+        for key in reversed(found.keys):
+            pages = self.tiers[found.level].pages(key)
             if pages:
-                self._put(0, chunk.key, pages, found.level)
+                self.bring_one(0, key, pages, found.level)
 
-    def depth(self, chunks: Sequence[Chunk]) -> int:
+    def depth(self, prompt: Chunks) -> int:
         """Pages of the longest prefix that lies in any tier."""
-        found = self.find(chunks, 0, 1 << 60)
+        found = self.find(prompt, 0, 1 << 60)
         return found[-1].end if found else 0
 
     def take_moves(self) -> list[tuple[int, int, Move]]:
@@ -145,69 +169,3 @@ class TierStore:
         if move.source is not None:
             move.source.read += move.pages
             move.source.leaving -= move.owed
-
-    # -- room ----------------------------------------------------------------------------------------------------
-
-    def _put(self, level: int, key: int, pages: int, origin: int) -> int:
-        """Bring a chunk into a tier: how many pages have to be copied, or -1 if it cannot be there."""
-        tier = self.tiers[level]
-        before = tier.pages(key)
-        if before:
-            tier.policy.hit(key)  # a longer version of it must not make room for itself
-            if before >= pages:
-                return 0
-        if pages > tier.capacity:
-            return -1
-        while tier.used + pages - before > tier.capacity:
-            victim = tier.policy.victim()
-            if victim == key:
-                before = 0
-            self._let_go(level, victim)
-        tier.add(key, pages)
-        move = self.moves.get((origin, level))
-        if move is None:
-            source = self.tiers[origin] if origin >= 0 else None
-            move = self.moves[origin, level] = Move(source, tier)
-        move.keys.append(key)
-        move.pages += pages - before
-        tier.arriving[key] = move
-        return pages - before
-
-    def _let_go(self, level: int, key: int) -> None:
-        """A tier gives up a chunk: to the tier below, unless one there has it; for good, below the last."""
-        tier = self.tiers[level]
-        arriving = key in tier.arriving
-        pages = tier.remove(key)
-        if not level:
-            self.ahead.pop(key, None)
-        for lower in self.tiers[level + 1 :]:
-            if lower.pages(key) >= pages:
-                self._leave_to(tier, lower, key, pages)
-                return
-        if level + 1 == len(self.tiers):
-            tier.dropped += pages
-            return
-        copied = -1
-        if not arriving and tier.leaving + pages <= tier.staging:
-            copied = self._put(level + 1, key, pages, level)
-        if copied < 0:
-            tier.lost += pages
-        else:
-            tier.left += pages
-            tier.leaving += copied
-            if copied:
-                self.tiers[level + 1].arriving[key].owed += copied
-
-    @staticmethod
-    def _leave_to(tier: Tier, lower: Tier, key: int, pages: int) -> None:
-        """A chunk goes that a lower tier has; if its copy from here is not complete, it waits in staging memory."""
-        move = lower.arriving.get(key)
-        if move is not None and move.source is tier:
-            if tier.leaving + pages > tier.staging:
-                lower.lost += lower.remove(key)
-                tier.lost += pages
-                return
-            tier.leaving += pages
-            move.owed += pages
-        lower.policy.hit(key)
-        tier.left += pages

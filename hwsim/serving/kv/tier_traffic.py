@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -118,7 +119,7 @@ class Traffic:
         if pool.gone:
             gone, pool.gone = pool.gone, []
             if self.rules.write == "back" and store.tiers:
-                store.put(gone)
+                store.put(*zip(*gone, strict=True))
             if self.lost is not None:
                 for key, _ in gone:
                     self.lost(number, key)
@@ -133,7 +134,8 @@ class Traffic:
         waiting = self._computed[number]
         while waiting and waiting[0][0] <= time:
             _, request = waiting.pop(0)
-            store.put([(c.key, c.end - c.first) for c in reversed(store.chunks(request, pool.block_size))])
+            prompt = store.chunks(request, pool.block_size)
+            store.put(prompt.keys[::-1], prompt.sizes()[::-1])
         if store.moves:
             self._carry(number)
 
@@ -190,13 +192,14 @@ class Traffic:
         if not any(slow and tier.used for slow, tier in zip(self.staged, connector.store.tiers, strict=True)):
             return
         pool = self.engines[number].pool
-        start = 0
-        for chunk in connector.store.chunks(request, pool.block_size):
-            if chunk.key not in pool.index:
-                break
-            start = chunk.end
+        start, prompt = pool.lookup(request, 1 << 60)[0], connector.store.chunks(request, pool.block_size)
+        cut = bisect_left(prompt.ends, start)
+        if cut < len(prompt.ends) and start > prompt.first(cut):  # the rest of a chunk is not worth a copy of its own
+            start = prompt.ends[cut]
         slow = [part for part in connector.look(request, start) if self.staged[part.level]]
-        if sum(chunk.end - chunk.first for part in slow for chunk in part.chunks) >= max(self.rules.least_prefetch, 1):
+        if sum(part.prompt.ends[part.high - 1] - part.prompt.first(part.low) for part in slow) >= max(
+            self.rules.least_prefetch, 1
+        ):
             for part in slow:
                 connector.store.fetch_ahead(part)
             if connector.store.moves:
@@ -224,7 +227,9 @@ class Traffic:
     def _under_way(store: TierStore, level: int, part: Found) -> list[Move]:
         """The copies that have to land before these chunks can be read at a level."""
         arriving = store.tiers[level].arriving
-        moves = {id(move): move for chunk in part.chunks if (move := arriving.get(chunk.key)) is not None}
+        if not arriving:
+            return []
+        moves = {id(move): move for key in part.keys if (move := arriving.get(key)) is not None}
         return list(moves.values())
 
     @staticmethod

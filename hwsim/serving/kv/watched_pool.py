@@ -25,9 +25,18 @@ class WatchedPool(PagePool):
         self.on_evict = self._lost
 
     def _lost(self, node: Node, low: int, high: int) -> None:
-        key, gone = node.key, self.gone
-        if key is not None and (not gone or gone[-1][0] != key):
-            gone.append((key, high))
+        names, gone = node.chains, self.gone
+        if not names:
+            return
+        block, size, place = node.block, self.block_size, node.place
+        base = place * block // size
+        while high > low:
+            number = ((high + base) * size - 1) // block  # the block to which the last of these pages belongs
+            first = number * block // size - base
+            name = names[number - place]
+            if not gone or gone[-1][0] != name:
+                gone.append((name, high - first))
+            high = first
 
     def register(self, request: Request, tokens: int) -> None:
         """Enter pages in the index, and note whether they are the last of the prompt."""

@@ -39,5 +39,11 @@ class Lru:
         self._oldest.pop(key, None)
         del self.entries[key]
 
+    def pop(self) -> tuple[int, int]:
+        """The old end out, with its pages: ``victim`` and ``remove`` at once, for chunks that come in runs."""
+        key = self.victim()
+        del self._oldest[key]
+        return key, self.entries.pop(key)
+
 
 PART = Lru
