@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from heapq import heappush
+from heapq import heappop, heappush
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.engine import FAR, Engine
+from hwsim.serving.kv.lull import lull
 from hwsim.serving.kv.tier_traffic import Traffic
 from hwsim.serving.remote import LOADING
 from hwsim.serving.request import Request
@@ -41,26 +42,57 @@ class TieredCluster(Cluster):
             engine.advance(FAR)
 
     def _wake(self) -> None:
-        self._run_until(self.clock.now << SUBTICK_BITS, self.source)
-        self._arm()
+        clock, run = self.clock, self._run_open if self.open else self._run_until
+        while True:
+            run(clock.now << SUBTICK_BITS, self.source)
+            arrival = self.source.next_time()
+            moment = min(self._next_moment(), FAR if arrival is None else arrival)
+            if moment >= FAR:
+                self.timer.cancel()
+                return
+            tick = max(-(-moment >> SUBTICK_BITS), clock.now)
+            if not clock.skip(tick):
+                self.timer.set(tick)
+                return
+
+    def _run_open(self, end: int, source: Source) -> None:
+        """``_run_until`` where nobody acts on an answer: arrivals and looks in order of time."""
+        sees = self.router.sees
+        watches = sees == "engines" or (self.age and sees != "nothing")
+        while True:
+            moment, arrival = self._next_moment(), source.next_time()
+            if arrival is not None and arrival <= moment:
+                if arrival > end:
+                    return
+                if sees != "nothing":
+                    self._look(arrival)
+                self._deliver(source.pop(), arrival)
+                continue
+            if moment > end:
+                return
+            if watches:
+                self._look(moment)
+            _, number = heappop(self.heap)
+            self._advance(number, moment, inclusive=True)
 
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
-        super()._advance(number, time, inclusive)
+        self.engines[number].advance(time, inclusive=inclusive)
+        self._foresee(number, time)
+        self._hear(number, time, inclusive, int(inclusive))
         self.traffic.collect(number, time)
-
-    def _settle(self, time: int) -> None:
-        if not self.open:  # else nobody acts on an answer
-            super()._settle(time)
 
     def _foresee(self, number: int, time: int) -> None:
         """When to look at an engine next: where macro-steps end, also where steps are taken one by one.
 
         What has gathered goes down at that look.
         """
-        engine = self.engines[number]
-        single, engine.single_step = engine.single_step, False
-        call = engine.boundary()
-        engine.single_step = single
+        engine, call = self.engines[number], None
+        if self.open and not self.traffic.owes(number):
+            call = lull(engine)
+        if call is None:
+            single, engine.single_step = engine.single_step, False
+            call = engine.boundary()
+            engine.single_step = single
         self.calls[number] = FAR if call is None else call
 
     def _hear(self, number: int, time: int, inclusive: bool = False, late: int = 0) -> None:
@@ -102,9 +134,13 @@ class TieredCluster(Cluster):
         if self.listener is not None:
             self.prefilling[request] = None
             self.loads.prefilling[number] += request.prompt_tokens
-        self.calls[number] = min(self.calls[number], time)
-        self._plan(number, min(self.due[number], time))
         self.traffic.expect(number, request)
+        following = self.source.next_time() if self.open else time
+        if following is None or following > time:
+            self._advance(number, time, inclusive=True)
+        else:  # others arrive at this very moment, and a router may look
+            self.calls[number] = min(self.calls[number], time)
+            self._plan(number, min(self.due[number], time))
 
     def _brought(self, number: int, time: int) -> None:
         """KV has come to an engine: its next call may be now."""

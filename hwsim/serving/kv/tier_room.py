@@ -1,4 +1,4 @@
-"""Room in tiers: what comes in pushes out what is oldest, down to the next tier or for good, chunk by chunk or in runs."""
+"""Room in tiers: what comes in pushes out what is oldest, down to the next tier or for good, in runs of chunks."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class TierRoom:
             number = end
 
     def _put_run(self, level: int, keys: Sequence[int], pages: Sequence[int], origin: int) -> bool:
-        """``bring_one`` for chunks of which the tier holds none, at once; False, with nothing done, if they do not fit."""
+        """``bring_one`` for chunks that the tier does not hold; False, with nothing done, if they do not fit at once."""
         tier = self.tiers[level]
         new, total, room = dict(zip(keys, pages, strict=True)), sum(pages), tier.capacity
         if len(new) < len(keys) or total > room:

@@ -139,6 +139,10 @@ class Traffic:
         if store.moves:
             self._carry(number)
 
+    def owes(self, number: int) -> bool:
+        """Whether an engine has prompts under way whose KV goes down when they are computed."""
+        return bool(self._computed[number])
+
     def _carry(self, number: int) -> None:
         """Start the copies that the store of an engine asks for."""
         store = self.connectors[number].store

@@ -38,6 +38,15 @@ class WatchedPool(PagePool):
                 gone.append((name, high - first))
             high = first
 
+    def spares(self, pages: int) -> bool:
+        """Whether so many pages can be taken while nothing is lost that anybody could ask for."""
+        left = pages - self.blank
+        for run in self.queue:
+            if left <= 0 or run.copy is not None:
+                break
+            left -= run.hi - run.lo
+        return left <= 0
+
     def register(self, request: Request, tokens: int) -> None:
         """Enter pages in the index, and note whether they are the last of the prompt."""
         super().register(request, tokens)
