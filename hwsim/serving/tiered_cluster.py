@@ -42,38 +42,42 @@ class TieredCluster(Cluster):
             engine.advance(FAR)
 
     def _wake(self) -> None:
-        clock, run = self.clock, self._run_open if self.open else self._run_until
-        while True:
-            run(clock.now << SUBTICK_BITS, self.source)
-            arrival = self.source.next_time()
-            moment = min(self._next_moment(), FAR if arrival is None else arrival)
-            if moment >= FAR:
-                self.timer.cancel()
-                return
-            tick = max(-(-moment >> SUBTICK_BITS), clock.now)
-            if not clock.skip(tick):
-                self.timer.set(tick)
-                return
+        if self.open:
+            self._run_open()
+        else:
+            self._run_until(self.clock.now << SUBTICK_BITS, self.source)
+            self._arm()
 
-    def _run_open(self, end: int, source: Source) -> None:
-        """``_run_until`` where nobody acts on an answer: arrivals and looks in order of time."""
-        sees = self.router.sees
+    def _run_open(self) -> None:
+        """``_run_until`` where nobody acts on an answer: arrivals and looks in order of time, until a copy may end."""
+        clock, heap, due, source, sees = self.clock, self.heap, self.due, self.source, self.router.sees
         watches = sees == "engines" or (self.age and sees != "nothing")
+        end, upcoming = clock.now << SUBTICK_BITS, source.next_time()
         while True:
-            moment, arrival = self._next_moment(), source.next_time()
-            if arrival is not None and arrival <= moment:
-                if arrival > end:
+            while heap and due[heap[0][1]] != heap[0][0]:
+                heappop(heap)
+            moment = heap[0][0] if heap else FAR
+            arrival = FAR if upcoming is None else upcoming
+            time = min(arrival, moment)
+            if time > end:
+                if time >= FAR:
+                    self.timer.cancel()
                     return
+                tick = -(-time >> SUBTICK_BITS)
+                if not clock.skip(tick):
+                    self.timer.set(max(tick, clock.now))
+                    return
+                end = tick << SUBTICK_BITS
+            if arrival == time:
                 if sees != "nothing":
-                    self._look(arrival)
-                self._deliver(source.pop(), arrival)
-                continue
-            if moment > end:
-                return
-            if watches:
-                self._look(moment)
-            _, number = heappop(self.heap)
-            self._advance(number, moment, inclusive=True)
+                    self._look(time)
+                self._deliver(source.pop(), time)
+                upcoming = source.next_time()
+            else:
+                if watches:
+                    self._look(time)
+                _, number = heappop(heap)
+                self._advance(number, time, inclusive=True)
 
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
         self.engines[number].advance(time, inclusive=inclusive)

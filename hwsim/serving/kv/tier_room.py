@@ -32,15 +32,15 @@ class TierRoom:
             if runs and keys[number] not in entries:
                 while end < count and keys[end] not in entries:
                     end += 1
-            if end - number > 1 and self._put_run(level, keys[number:end], pages[number:end], origin):
+            if end - number > 1 and self._bring_run(level, keys[number:end], pages[number:end], origin):
                 number = end
                 continue
             for place in range(number, end):
                 self.bring_one(level, keys[place], pages[place], origin)
             number = end
 
-    def _put_run(self, level: int, keys: Sequence[int], pages: Sequence[int], origin: int) -> bool:
-        """``bring_one`` for chunks that the tier does not hold; False, with nothing done, if they do not fit at once."""
+    def _bring_run(self, level: int, keys: Sequence[int], pages: Sequence[int], origin: int) -> bool:
+        """``bring_one`` for chunks that a tier does not hold; False, with nothing done, if they do not fit at once."""
         tier = self.tiers[level]
         new, total, room = dict(zip(keys, pages, strict=True)), sum(pages), tier.capacity
         if len(new) < len(keys) or total > room:
@@ -115,7 +115,7 @@ class TierRoom:
         tier, lower = self.tiers[level], self.tiers[level + 1]
         total = sum(pages)
         runs = len(keys) > 1 and hasattr(lower.policy, "pop") and lower.policy.entries.keys().isdisjoint(keys)
-        if runs and tier.leaving + total <= tier.staging and self._put_run(level + 1, keys, pages, level):
+        if runs and tier.leaving + total <= tier.staging and self._bring_run(level + 1, keys, pages, level):
             tier.left += total
             tier.leaving += total
             self.moves[level, level + 1].owed += total
