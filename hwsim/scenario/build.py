@@ -123,7 +123,9 @@ class Simulation:
         if traffic is not None:
             from hwsim.serving.tiered_cluster import TieredCluster
 
-            return [TieredCluster(engines, source, router, self.clock, traffic)]
+            if is_controlled(job):
+                return [controlled(self, job, engines, source, router, traffic)]
+            return [TieredCluster(engines, source, router, self.clock, traffic=traffic)]
         if is_controlled(job):
             return [controlled(self, job, engines, source, router)]
         if len(engines) == 1:

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hwsim.scenario.build import Pool, Simulation
     from hwsim.scenario.job import Job
     from hwsim.serving.engine import Engine
+    from hwsim.serving.kv.tier_traffic import Traffic
     from hwsim.serving.routing import Router
     from hwsim.serving.source import Source
 
@@ -36,8 +37,15 @@ def is_controlled(job: Job) -> bool:
     return bool(serve.admission or serve.autoscale or serve.faults or forecast or serve.lora)
 
 
-def controlled(simulation: Simulation, job: Job, engines: list[Engine], source: Source, router: Router) -> Controlled:
-    """The engines of a job behind its control plane."""
+def controlled(
+    simulation: Simulation,
+    job: Job,
+    engines: list[Engine],
+    source: Source,
+    router: Router,
+    traffic: Traffic | None = None,
+) -> Controlled:
+    """The engines of a job behind its control plane; ``traffic`` carries KV between their GPUs and what lies below."""
     serve = job.serve
     gate = None
     if serve.admission is not None:
@@ -45,9 +53,13 @@ def controlled(simulation: Simulation, job: Job, engines: list[Engine], source: 
         if parameters.kind == "slo":
             parameters = limited(job, parameters, "serve.admission")
         gate = GATES.get(parameters.kind)(parameters)
-    kind: Any = Controlled
+    kind: Any = Controlled if serve.lora is None else Adapted
+    if traffic is not None:
+        from hwsim.serving.tiered_controlled import TieredAdapted, TieredControlled
+
+        kind = partial(TieredControlled if serve.lora is None else TieredAdapted, traffic=traffic)
     if serve.lora is not None:
-        kind = partial(Adapted, users=users(simulation, job), caches=caches(simulation, job))
+        kind = partial(kind, users=users(simulation, job), caches=caches(simulation, job))
     return kind(
         engines,
         source,

@@ -19,7 +19,7 @@ from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.gated import Gated
 from hwsim.serving.handover import Figures, Mover, Side
 from hwsim.serving.side_by_side import SideBySide, Still
-from hwsim.serving.tiered_disaggregation import TieredDisaggregation
+from hwsim.serving.tiered_disaggregation import TieredDisaggregation, TieredGated
 from hwsim.units import parse, ticks
 
 if TYPE_CHECKING:
@@ -53,12 +53,13 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
         "local_below": local.below if local is not None else 0,
         "numbers": [engine.replica for engine in (*first, *second)],
     }
-    kind: Any = Disaggregation
+    gated = job.serve.admission is not None
+    kind: Any = Gated if gated else Disaggregation
     if traffic is not None:
         traffic.engines = list(first)
-        kind = partial(TieredDisaggregation, traffic=traffic)
-    elif job.serve.admission is not None:
-        kind = partial(Gated, gates=gates_of(job))
+        kind = partial(TieredGated if gated else TieredDisaggregation, traffic=traffic)
+    if gated:
+        kind = partial(kind, gates=gates_of(job))
     return kind(*whole, simulation.clock, simulation.journal, **options)
 
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.part import Parts
-from hwsim.scenario.tier_rules import kv_rule
 from hwsim.scenario.tier_rules import problems as tier_problems
 
 if TYPE_CHECKING:
@@ -109,18 +108,12 @@ def _problems(job: Job) -> list[Problem]:
 
         problems += lora_problems(job)
     serve = job.serve
-    tiered = any(kv_rule(fields) is not None for fields in job.pools.values())
-    watched = serve.router is not None and serve.router.kind == "kv_aware"
-    beside = "KV tiers" if tiered else "router kv_aware" if watched else "a hand-over"
-    gated = _may_gate(job) and not tiered and not watched
-    if serve.handover is not None or tiered or watched:
+    if serve.handover is not None:
         problems += [
-            Problem(f"not built yet: {key} with {beside}", where=job.where(job.path(f"serve.{key}")))
+            Problem(f"not built yet: {key} with a hand-over", where=job.where(job.path(f"serve.{key}")))
             for key in ("autoscale", "faults", "admission")
-            if getattr(serve, key) is not None and not (key == "admission" and gated)
+            if getattr(serve, key) is not None and not (key == "admission" and _may_gate(job))
         ]
-        if tiered and serve.router is not None and serve.router.kind == "slo_aware":
-            problems.append(Problem("not built yet: router slo_aware with KV tiers", where=job.where("serve.router")))
     for key in ("router", "decode_router"):
         router = getattr(serve, key)
         if router is not None and router.kind not in ROUTERS:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from hwsim.serving.tiered_cluster import TieredCluster
+from hwsim.serving.tiered import Tiered
 from hwsim.serving.tiered_disaggregation import TieredDisaggregation
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ FIGURES = ("used", "peak", "read", "written", "stored", "left", "dropped", "lost
 
 def tier_tables(simulation: Simulation) -> dict[str, Table]:
     """``tiers``, ``copies`` and ``links`` of a run with KV tiers, else nothing."""
-    found = [part.traffic for part in simulation.parts if isinstance(part, TieredCluster | TieredDisaggregation)]
+    found = [part.traffic for part in simulation.parts if isinstance(part, Tiered | TieredDisaggregation)]
     traffics = [traffic for traffic in found if traffic.described]
     if not traffics:
         return {}

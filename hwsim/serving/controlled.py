@@ -162,6 +162,14 @@ class Controlled(Cluster):
             self.due[number] = time
             heappush(self.heap, (time, number))
 
+        self._entered(request, number)
+
+    def _entered(self, request: Request, number: int) -> None:
+        """A request was given to an engine (for those who carry KV)."""
+
+    def _emptied(self, number: int, requests: list[Request]) -> None:
+        """A replica has lost its KV, and these requests with it (for those who carry KV)."""
+
     def _refuse(self, request: Request, number: int, reason: str, time: int) -> None:
         request.status, request.reason = "rejected", reason
         self.engines[number].journal.rejected(number, request)
@@ -199,6 +207,7 @@ class Controlled(Cluster):
         for request in requests:
             self.loads.ended(number, request)
         self.moved += len(requests)
+        self._emptied(number, requests)
         self.fleet.turn(number, DOWN, time)
         self.calls[number] = FAR
         self._hear(number, time)

@@ -63,3 +63,8 @@ class PrefixIndex:
             self.holders[chain] = left
         else:
             self.holders.pop(chain, None)
+
+    def clear(self, replica: int) -> None:
+        """``replica`` has lost everything."""
+        others = ~(1 << replica)
+        self.holders = {chain: held & others for chain, held in self.holders.items() if held & others}

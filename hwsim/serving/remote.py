@@ -65,6 +65,14 @@ class Remote:
         inbox = self._engine.inbox
         return min(first, inbox[0].arrival_alone) if inbox else first
 
+    def abandon(self) -> list[Request]:
+        """The engine has failed: requests whose KV was to come wait for it no more, and nothing is under way."""
+        waiting = [*self.loading, *self.ready]
+        self.loading.clear()
+        self.ready.clear()
+        self.mail.clear()
+        return waiting
+
     # -- messages ------------------------------------------------------------------------------------------------
 
     def arrives(self, request: Request, alone: int) -> None:

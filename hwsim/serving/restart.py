@@ -5,7 +5,6 @@ from __future__ import annotations
 from hwsim.serving.admission import Admission
 from hwsim.serving.ending import end_rows
 from hwsim.serving.engine import Engine
-from hwsim.serving.kv.pool import PagePool
 from hwsim.serving.request import Request
 from hwsim.serving.scheduler import scheduler
 
@@ -22,6 +21,7 @@ def salvage(engine: Engine) -> list[Request]:
         end_rows(engine)  # they have had their last step
     waiting, preempted = engine.admission.waiting, engine.preemptions
     queued = [*[waiting.take() for _ in range(len(waiting))], *engine.inbox]
+    queued += engine.remote.abandon()
     queued.sort(key=lambda request: (request.arrival, request.index))
     moved: list[Request] = []
     for request in list(engine.running):
@@ -39,7 +39,7 @@ def salvage(engine: Engine) -> list[Request]:
 def restart(engine: Engine) -> None:
     """The engine is as new: no request, no cached prefix; its counters go on."""
     config = engine.config
-    engine.pool = PagePool(
+    engine.pool = type(engine.pool)(
         config.num_gpu_blocks,
         config.block_size,
         enable_prefix_caching=config.enable_prefix_caching,

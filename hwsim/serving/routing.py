@@ -168,6 +168,10 @@ class HearsKv(Protocol):
         """``replica`` begins to lose the block known by ``chain``."""
         ...
 
+    def emptied(self, replica: int) -> None:
+        """``replica`` holds nothing any more."""
+        ...
+
 
 class Router(Protocol):
     """Chooses a replica for each request.

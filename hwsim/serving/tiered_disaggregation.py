@@ -8,6 +8,7 @@ from hwsim.serving.coupled import Coupled
 from hwsim.serving.disaggregation import PREFILL, Disaggregation
 from hwsim.serving.engine import Engine
 from hwsim.serving.flight import Flight
+from hwsim.serving.gated import Gated
 from hwsim.serving.kv.tier_traffic import Traffic
 from hwsim.serving.remote import LOADING
 from hwsim.serving.request import Request
@@ -86,3 +87,7 @@ class TieredDisaggregation(Disaggregation):
     def _lost(self, number: int, key: int) -> None:
         assert self.listener is not None
         self.listener.lost(key, number)
+
+
+class TieredGated(TieredDisaggregation, Gated):
+    """The same behind a gate at each side."""

@@ -98,7 +98,7 @@ def combination(seed: int) -> dict[str, Any]:
     else:
         found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
         below = random.Random(f"{seed}/tiers")
-        if below.random() < 0.3 and not {"admission", "autoscale", "faults"} & serve.keys():
+        if below.random() < 0.4:
             pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]
             for pool in pools:
                 pool["place"] = {"kv": tiers(random.Random(f"{seed}/tier rule"))}

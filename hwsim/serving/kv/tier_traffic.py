@@ -89,6 +89,7 @@ class Traffic:
         self._make = lane
         self._lanes: dict[tuple[int, int, int, int], Lane] = {}
         self._computed: list[list[tuple[int, Request]]] = [[] for _ in engines]
+        self._loads: dict[Request, Load] = {}
         for number, connector in enumerate(connectors):
             connector.number = number
             connector.seconds = self.seconds
@@ -138,6 +139,12 @@ class Traffic:
             store.put(prompt.keys[::-1], prompt.sizes()[::-1])
         if store.moves:
             self._carry(number)
+
+    def failed(self, number: int) -> None:
+        """An engine has lost its KV, and with it every load that was under way to it."""
+        self._computed[number].clear()
+        self.connectors[number].plans.clear()
+        self._loads = {request: load for request, load in self._loads.items() if load.number != number}
 
     def owes(self, number: int) -> bool:
         """Whether an engine has prompts under way whose KV goes down when they are computed."""
@@ -214,7 +221,7 @@ class Traffic:
         connector = self.connectors[number]
         store = connector.store
         page, found = connector.plans.pop(request)
-        load = Load(number, request, len(found))
+        load = self._loads[request] = Load(number, request, len(found))
         for part in found:
             store.count_hits(part, page)
             pages, page = part.end - page, part.end
@@ -278,7 +285,8 @@ class Traffic:
 
     def _here(self, load: Load) -> None:
         load.left -= 1
-        if not load.left:
+        if not load.left and self._loads.get(load.request) is load:  # else its engine has failed meanwhile
+            del self._loads[load.request]
             now = self.clock.now << SUBTICK_BITS
             self.engines[load.number].kv_arrived(load.request, now)
             self.arrived(load.number, now)

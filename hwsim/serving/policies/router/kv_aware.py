@@ -66,5 +66,9 @@ class KvAware:
         """It loses this block, and with it the way to those behind it."""
         self.index.drop(chain, replica)
 
+    def emptied(self, replica: int) -> None:
+        """It has failed, and holds nothing."""
+        self.index.clear(replica)
+
 
 PART = KvAware
