@@ -7,6 +7,7 @@ from typing import NamedTuple
 from hwsim.cost.efficiency.coefficients import Accelerator
 from hwsim.errors import FitError
 from hwsim.model.model import pairs
+from hwsim.model.parts.kept import Kept
 from hwsim.model.parts.mla import Mla
 from hwsim.model.sharding import Shard
 
@@ -68,6 +69,9 @@ def _decode_flop(shard: Shard, rows: int, context: int) -> float:
         mixer = block.mixer
         if mixer is None:
             continue
+        if isinstance(mixer, Kept):
+            total += count * rows * mixer.step_flop(context / rows, ranks)
+            continue
         pair = mixer.absorbed_pair_flop(ranks) if isinstance(mixer, Mla) else mixer.pair_flop(ranks)
         total += count * pair * _seen(rows, context, mixer.window)
     return total
@@ -77,7 +81,9 @@ def _cache_bytes(shard: Shard, rows: int, context: int) -> float:
     """Keys and values that rows of equal length see, and their states read and written."""
     total, width = 0.0, shard.model.kv_format.bytes
     for count, block in shard.kinds:
-        if block.mixer is not None:
+        if isinstance(block.mixer, Kept):
+            total += count * rows * block.mixer.read_elements(context / rows, shard.tensor_parallel_size) * width
+        elif block.mixer is not None:
             seen = _seen(rows, context, block.mixer.window)
             total += count * block.mixer.kv_elements(shard.tensor_parallel_size) * width * seen
     return total + 2 * rows * shard.state_bytes
@@ -86,11 +92,14 @@ def _cache_bytes(shard: Shard, rows: int, context: int) -> float:
 def _prompt_flop(shard: Shard, prompt: int) -> float:
     """Attention of a whole prompt; scans are left out, as faster forms may exist."""
     ranks = shard.tensor_parallel_size
-    return sum(
-        count * block.mixer.pair_flop(ranks) * pairs(prompt, 0, block.mixer.window)
-        for count, block in shard.kinds
-        if block.mixer is not None
-    )
+    total = 0.0
+    for count, block in shard.kinds:
+        mixer = block.mixer
+        if isinstance(mixer, Kept):
+            total += count * sum([mixer.group_flop(g, ranks) * pairs(prompt, 0, g.window) for g in mixer.groups])
+        elif mixer is not None:
+            total += count * mixer.pair_flop(ranks) * pairs(prompt, 0, mixer.window)
+    return total
 
 
 def _slower(flop: float, size: float, peak: float, bandwidth: float) -> tuple[float, str]:

@@ -85,7 +85,9 @@ class DecodeLaw:
         """The kernel for keys and values of ``element`` bytes."""
         return self.kernels.get("fp8", self.kernels["bf16"]) if element <= 1 else self.kernels["bf16"]
 
-    def line(self, rows: int, context: int, heads: int, kv_heads: int, head_dim: int, kv_element_bytes: float) -> Line:
+    def line(
+        self, rows: int, context: int, heads: float, kv_heads: float, head_dim: int, kv_element_bytes: float
+    ) -> Line:
         """Seconds of one layer for ``rows`` rows that hold ``context`` tokens together: the affine piece there."""
         kernel = self.kernel(kv_element_bytes)
 

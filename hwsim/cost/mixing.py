@@ -14,6 +14,7 @@ from hwsim.cost.line import FAR
 from hwsim.errors import FitError
 from hwsim.model.model import STATE_BYTES, pairs
 from hwsim.model.parts.attention import Attention
+from hwsim.model.parts.kept import Kept
 from hwsim.model.parts.mla import Mla
 from hwsim.model.parts.scan import Scan
 from hwsim.model.sharding import Shard
@@ -52,11 +53,11 @@ class Chunk(NamedTuple):
     size: float
 
 
-class _Kind(NamedTuple):
-    """One kind of mixer: how many layers, and which of the pricer's windows limits it (-1: none)."""
+class Kind(NamedTuple):
+    """One kind of mixer: how many layers, and to which of the pricer's windows the rises of its rows belong."""
 
     layers: int
-    window: int
+    places: tuple[int, ...]
     decode: Callable[[int, int], Decode]
     chunk: Callable[[int, int], Chunk]
     floor: float
@@ -72,7 +73,7 @@ class Mixing:
         self.windows = windows
         self.ranks = shard.tensor_parallel_size
         self.kv = shard.model.kv_format.bytes
-        self.kinds = [self._kind(count, block.mixer) for count, block in shard.kinds if block.mixer is not None]
+        self.kinds = [kind for count, block in shard.kinds for kind in self._kinds(count, block.mixer)]
         if shard.model.encoder:
             self.kinds = [kind._replace(chunk=_no_chunk, floor=0.0) for kind in self.kinds] + self._two_stacks()
         self.floor = sum(kind.floor * kind.layers for kind in self.kinds)
@@ -90,8 +91,8 @@ class Mixing:
             launch += one.launch * times
             fixed = fixed.plus(_times(one.fixed, times))
             rise = rise.plus(_times(one.context, times))
-            for each in one.windows:
-                windows[kind.window] = windows[kind.window].plus(_times(each, times))
+            for place, each in zip(kind.places, one.windows, strict=False):
+                windows[place] = windows[place].plus(_times(each, times))
             low, limit = max(low, one.low), min(limit, one.limit)
         return Decode(launch, fixed, rise, tuple(windows), low, limit)
 
@@ -106,17 +107,26 @@ class Mixing:
             size += one.size * kind.layers
         return Chunk(compute, memory, flop, size)
 
-    def _kind(self, layers: int, mixer: Attention | Mla | Scan) -> _Kind:
+    def _kinds(self, layers: int, mixer: Attention | Mla | Scan | None) -> list[Kind]:
+        if mixer is None:
+            return []
+        if isinstance(mixer, Kept):
+            from hwsim.cost.kept import kept_kinds
+
+            return kept_kinds(self, layers, mixer)
+        return [self._kind(layers, mixer)]
+
+    def _kind(self, layers: int, mixer: Attention | Mla | Scan) -> Kind:
         index = self.windows.index(mixer.window) if mixer.window in self.windows else -1
         law = self.efficiency
         if isinstance(mixer, Attention):
-            return _Kind(layers, index, self._attend(mixer, index), self._prompt(mixer, index), law.prefill.floor)
+            return Kind(layers, (index,), self._attend(mixer, index), self._prompt(mixer, index), law.prefill.floor)
         if isinstance(mixer, Mla):
             floor = law.mla.prefill_floor
-            return _Kind(layers, index, self._absorbed(mixer, index), self._expanded(mixer, index), floor)
-        return _Kind(layers, index, self._recurrence(mixer), self._scan(mixer), 0.0)
+            return Kind(layers, (index,), self._absorbed(mixer, index), self._expanded(mixer, index), floor)
+        return Kind(layers, (index,), self._recurrence(mixer), self._scan(mixer), 0.0)
 
-    def _two_stacks(self) -> list[_Kind]:
+    def _two_stacks(self) -> list[Kind]:
         """Prompts go through the encoder; a decode row reads its own tokens and the encoder's, once each.
 
         A token of context is either of them and both keep equal bytes, so cross-attention costs its kernel only.
@@ -126,10 +136,10 @@ class Mixing:
             for count, block in self.shard.model.encoder:
                 if isinstance(block.mixer, Attention):
                     floor = self.efficiency.prefill.floor
-                    found.append(_Kind(count, -1, _no_decode, self._prompt(block.mixer, -1), floor))
+                    found.append(Kind(count, (-1,), _no_decode, self._prompt(block.mixer, -1), floor))
         for count, block in self.shard.kinds:
             if block.cross is not None:
-                found.append(_Kind(count, -1, self._kernel(block.cross), _no_chunk, 0.0))
+                found.append(Kind(count, (-1,), self._kernel(block.cross), _no_chunk, 0.0))
         return found
 
     def _kernel(self, mixer: Attention) -> Callable[[int, int], Decode]:
@@ -173,7 +183,7 @@ class Mixing:
             time = body(new, past, heads, kv, width, peak, kv_bytes, window)
             met = pairs(new, past, window) if causal else new * (new + past)
             seen = new + past if window is None else min(new + past, window + new)
-            return _chunk(time, pair * met, token * seen)
+            return of_bodies(time, pair * met, token * seen)
 
         return chunk
 
@@ -222,7 +232,7 @@ class Mixing:
             unpack = past * expand / (self.peak * law.prefill_compute)
             flop = pair * pairs(new, past) + past * expand + pairs(new, past) * mixer.index_flop()
             index_time = pairs(new, past) * mixer.index_flop() / (self.peak * law.prefill_compute)
-            found = _chunk(time, flop * ranks, (new + past) * size * ranks)
+            found = of_bodies(time, flop * ranks, (new + past) * size * ranks)
             return found._replace(compute=found.compute + unpack + index_time)
 
         return chunk
@@ -235,7 +245,7 @@ class Mixing:
         memory = met * size / (self.device.hbm_bandwidth * law.decode_memory)
         scored = pairs(new, past) * mixer.index_flop()
         total = (compute**law.exponent + memory**law.exponent) ** (1 / law.exponent)
-        found = _chunk(Bodies(total, compute, memory), (flop + scored) * ranks, (met + new + past) * size * ranks)
+        found = of_bodies(Bodies(total, compute, memory), (flop + scored) * ranks, (met + new + past) * size * ranks)
         return found._replace(compute=found.compute + scored / (self.peak * law.prefill_compute))
 
     # -- scans ---------------------------------------------------------------------------------------------------
@@ -277,7 +287,7 @@ class Mixing:
 
         def chunk(new: int, past: int) -> Chunk:
             time = self.efficiency.scan.body(new, flop, moved, state, peak)
-            return _chunk(time, new * flop * self.ranks, (new * moved + 2 * state) * self.ranks)
+            return of_bodies(time, new * flop * self.ranks, (new * moved + 2 * state) * self.ranks)
 
         return chunk
 
@@ -294,7 +304,8 @@ def _times(rise: Rise, times: int) -> Rise:
     return Rise(rise.memory * times, rise.compute * times, rise.flop * times, rise.size * times)
 
 
-def _chunk(time: Bodies, flop: float, size: float) -> Chunk:
+def of_bodies(time: Bodies, flop: float, size: float) -> Chunk:
+    """A chunk's time under what bounds it."""
     if time.compute >= time.memory:
         return Chunk(time.total, 0.0, flop, size)
     return Chunk(0.0, time.total, flop, size)

@@ -9,6 +9,7 @@ from hwsim.model.block import Block, Run, kinds
 from hwsim.model.numerics import Format, kv_format
 from hwsim.model.parts.attention import Attention
 from hwsim.model.parts.dense import Dense
+from hwsim.model.parts.kept import Kept
 from hwsim.model.parts.mla import Mla
 from hwsim.model.parts.moe import Moe
 from hwsim.model.precision import Precision
@@ -114,6 +115,9 @@ class Model:
     def windows(self) -> tuple[int, ...]:
         """Distinct numbers of keys that layers are limited to, ascending."""
         found = {block.mixer.window for _, block in self.runs if block.mixer is not None}
+        for _, block in self.runs:
+            if isinstance(block.mixer, Kept):
+                found.update(block.mixer.windows)
         return tuple(sorted(window for window in found if window is not None))
 
     # -- number formats ------------------------------------------------------------------------------------------
@@ -224,9 +228,15 @@ class Model:
                 total += count * (wide * STATE_BYTES + narrow * self.precision.plain.activation)
         return int(total)
 
+    @property
+    def ring_bytes(self) -> int:
+        """Bytes that a sequence keeps whatever its length where its cache is kept in another form."""
+        rings = [count * block.mixer.ring_elements() for count, block in self.runs if isinstance(block.mixer, Kept)]
+        return int(sum(rings) * self.kv_format.bytes)
+
     def sequence_bytes(self, tokens: int) -> int:
         """Bytes that a sequence of this length keeps when window layers drop what they cannot see."""
-        total = self.state_bytes + tokens * (self.kv_bytes_per_token + self.index_kv_bytes_per_token)
+        total = self.state_bytes + self.ring_bytes + tokens * (self.kv_bytes_per_token + self.index_kv_bytes_per_token)
         for count, block in self.runs:
             if self.saturates(block) and block.mixer is not None and block.mixer.window is not None:
                 seen = min(tokens, block.mixer.window)

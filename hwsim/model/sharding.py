@@ -14,6 +14,7 @@ from hwsim.model.block import Block, Run, kinds
 from hwsim.model.gemm import Experts, Gemm
 from hwsim.model.layout import Layout
 from hwsim.model.model import STATE_BYTES, Model
+from hwsim.model.parts.kept import Kept
 from hwsim.model.parts.moe import Moe
 from hwsim.model.product import Product
 
@@ -284,6 +285,15 @@ class Shard:
                 wide, narrow = block.mixer.state(self.tensor_parallel_size)
                 total += count * (wide * STATE_BYTES + narrow * narrow_bytes)
         return total
+
+    @property
+    def ring_bytes(self) -> int:
+        """KV bytes that a sequence keeps on this rank whatever its length (caches kept in another form)."""
+        ranks = self.tensor_parallel_size
+        rings = [
+            count * block.mixer.ring_elements(ranks) for count, block in self.kinds if isinstance(block.mixer, Kept)
+        ]
+        return int(sum(rings) * self.model.kv_format.bytes)
 
     # -- work ----------------------------------------------------------------------------------------------------
 

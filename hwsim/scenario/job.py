@@ -102,6 +102,10 @@ def _problems(job: Job) -> list[Problem]:
             if getattr(fields, name) is not None
         ]
         problems += tier_problems(job, pool, fields)
+        if any(other.kv_transform is not None for other in job.pools.values()):
+            from hwsim.scenario.kv_transforms import problems as transform_problems
+
+            problems += transform_problems(job, pool, fields)
     problems += _role_problems(job)
     if job.serve.lora is not None or (job.spec.workload is not None and job.spec.workload.adapters is not None):
         from hwsim.scenario.lora import problems as lora_problems

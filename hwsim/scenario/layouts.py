@@ -33,9 +33,10 @@ def tightest_room(room: Callable[[Shard, dict[str, Any]], KvRoom], shard: Shard,
     """
     stages = shard.stages()
     for stage in stages:
-        if stage.state_bytes:
+        resident = stage.state_bytes + stage.ring_bytes
+        if resident:
             free = room(stage, {**settings, "max_num_seqs": 1}).kv_bytes
             share = STATE_SHARE if stage.kv_bytes_per_token else 1.0
-            fit = max(1, int(free * share // stage.state_bytes))
+            fit = max(1, int(free * share // resident))
             settings["max_num_seqs"] = min(settings["max_num_seqs"], fit)
     return min((room(stage, settings) for stage in stages), key=lambda each: each.num_gpu_blocks)

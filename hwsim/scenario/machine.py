@@ -236,6 +236,7 @@ def _too_many(job: Job, name: str, wanted: int, fit: int, size: int, where: Area
 def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tuple[str, ...], ...]) -> Machine:
     from hwsim.model import find as find_model
     from hwsim.model.sharding import Shard
+    from hwsim.scenario.kv_transforms import changed_settings, in_host, transformed_model
     from hwsim.scenario.lora import less_room
 
     wanted, pool, node = job.spec.model, job.pools[name], where.group.node
@@ -243,9 +244,12 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     profile = _profile(job, node)
     device = node.gpu
     model = find_model(_model_name(job), dtype=wanted.dtype, kv_cache_dtype=wanted.kv_cache_dtype, **wanted.overrides())
+    model = transformed_model(job, name, pool, model)
     shard = Shard(model, layout=layout(pool, model))
     found = settings(pool, profile, profile.for_device(device.product, device.hbm_bytes))
+    changed_settings(pool, found)
     kv = tightest_room(lambda stage, chosen: room(pool, profile, stage, device, chosen), shard, found)
+    kv = in_host(job, name, system, shard, kv, found)
     found["max_model_len"] = model_length(pool, model, kv, found["block_size"])
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]

@@ -38,6 +38,14 @@ def pricer(machine: Machine) -> Any:
         expert_load=_expert_load(machine),
         gpus_per_node=machine.node.gpus if machine.node is not None else None,
     )
+    if machine.fields.kv_transform is not None:
+        from hwsim.scenario.kv_transforms import fetch_work
+
+        fetch = fetch_work(machine)
+        if fetch is not None:
+            from hwsim.cost.fetched import FetchPricer
+
+            made = FetchPricer(made, fetch)
     if machine.job.serve.lora is None or machine.model is None:
         return made
     from hwsim.cost.adapters import AdapterPricer

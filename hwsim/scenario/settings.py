@@ -72,7 +72,7 @@ def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, setti
         utilisation=settings["gpu_memory_utilization"],
         weight_bytes=shard.weight_bytes,
         activation_bytes=shard.activation_peak_bytes(settings["max_num_batched_tokens"], settings["max_num_seqs"]),
-        runtime_bytes=memory["runtime"] + shard.state_bytes * settings["max_num_seqs"],
+        runtime_bytes=memory["runtime"] + (shard.state_bytes + shard.ring_bytes) * settings["max_num_seqs"],
         graph_bytes=memory["graphs"] if settings["capture_sizes"] else 0.0,
         graphs_inside_budget=memory["graphs_inside_budget"],
         activations_inside_budget=memory.get("activations_inside_budget", True),

@@ -32,6 +32,7 @@ FACTS = {
     "shard.weight_bytes": "bytes",
     "shard.linear_bytes": "bytes",
     "shard.kv_bytes_per_token": "bytes",
+    "shard.ring_bytes": "bytes",
     "shard.attention_heads": "number",
     "shard.kv_heads": "number",
     "gpu.hbm_bytes": "bytes",

@@ -26,6 +26,7 @@ QUESTIONS = {  # question -> (package of its parts, where its choice stands)
     "batching": ("hwsim.serving.policies.batching", ("serve", "batching")),
     "admission": ("hwsim.serving.policies.admission", ("serve", "admission")),
     "autoscale": ("hwsim.serving.policies.autoscale", ("serve", "autoscale")),
+    "kv_transform": ("hwsim.model.transforms", ("serve", "kv_transform")),
 }
 # Kinds whose fields depend on each other: which of them go together is said here.
 TOGETHER: dict[str, dict[str, Any]] = {
@@ -97,6 +98,9 @@ def combination(seed: int) -> dict[str, Any]:
         serve |= {"max_model_len": 400, "tensor_parallel_size": 1}
     else:
         found |= {"model": rng.choice(MODELS), "system": {"node": rng.choice(NODES), "nodes": 1}}
+        forms = random.Random(f"{seed}/transform")
+        if forms.random() < 0.3:
+            serve["kv_transform"] = one_of("kv_transform", forms)
         below = random.Random(f"{seed}/tiers")
         if below.random() < 0.4:
             pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]
