@@ -12,6 +12,7 @@ from hwsim.kernel.memory import MemoryPool
 from hwsim.scenario.control import controlled, is_controlled
 from hwsim.scenario.handover import disaggregated
 from hwsim.scenario.intake import Intake, Progress
+from hwsim.scenario.kv_allocation import engine_kind
 from hwsim.scenario.machine import Machine, machines
 from hwsim.scenario.prices import pricer
 from hwsim.scenario.routers import router_of
@@ -90,8 +91,9 @@ class Simulation:
         pool = Pool(machine, len(self.engines), self.clock)
         config = machine.config
         journal = LegJournal(self.journal) if machine.role == "prefill" else self.journal
+        make = engine_kind(machine) if machine.fields.kv_allocation is not None else Engine
         for number in range(pool.first, pool.first + machine.engines):
-            engine = Engine(
+            engine = make(
                 config,
                 pool.pricer,
                 replica=number,

@@ -102,6 +102,10 @@ def _problems(job: Job) -> list[Problem]:
             if getattr(fields, name) is not None
         ]
         problems += tier_problems(job, pool, fields)
+        if fields.kv_allocation is not None:
+            from hwsim.scenario.kv_allocation import problems as allocation_problems
+
+            problems += allocation_problems(job, pool, fields)
         if any(other.kv_transform is not None for other in job.pools.values()):
             from hwsim.scenario.kv_transforms import problems as transform_problems
 

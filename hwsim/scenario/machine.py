@@ -236,6 +236,7 @@ def _too_many(job: Job, name: str, wanted: int, fit: int, size: int, where: Area
 def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tuple[str, ...], ...]) -> Machine:
     from hwsim.model import find as find_model
     from hwsim.model.sharding import Shard
+    from hwsim.scenario.kv_allocation import page_room, page_tokens
     from hwsim.scenario.kv_transforms import changed_settings, in_host, transformed_model
     from hwsim.scenario.lora import less_room
 
@@ -248,8 +249,9 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     shard = Shard(model, layout=layout(pool, model))
     found = settings(pool, profile, profile.for_device(device.product, device.hbm_bytes))
     changed_settings(pool, found)
+    page_tokens(job, name, pool, shard, found)
     kv = tightest_room(lambda stage, chosen: room(pool, profile, stage, device, chosen), shard, found)
-    kv = in_host(job, name, system, shard, kv, found)
+    kv = page_room(job, name, pool, shard, in_host(job, name, system, shard, kv, found), found)
     found["max_model_len"] = model_length(pool, model, kv, found["block_size"])
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]
@@ -280,6 +282,10 @@ def _laws(job: Job, pool: Pool, system: System, where: Area) -> Efficiency:
         from hwsim.cost.table import tabled
 
         found = tabled(found, device, job.folder("cost.data") / cost.data)
+    if pool.kv_allocation is not None:
+        from hwsim.scenario.kv_allocation import paging_laws
+
+        return paging_laws(pool, found)
     return found
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hwsim.scenario.load import Scenario
 
 PATTERNS = Parts("hwsim.taskgraph.patterns")
-OTHERS = ("pools", "handover", "speculate", "local_prefill", "router", "kv_transform")
+OTHERS = ("pools", "handover", "speculate", "local_prefill", "router", "kv_transform", "kv_allocation")
 CLASSES = ("weights", "embeddings", "attention", "ffn", "experts", "kv", "activations", "features")
 DRAFT = "draft"
 CHECKED_CONTEXT = 64  # tokens of the prompt that ``check`` prices

@@ -38,13 +38,7 @@ def salvage(engine: Engine) -> list[Request]:
 
 def restart(engine: Engine) -> None:
     """The engine is as new: no request, no cached prefix; its counters go on."""
-    config = engine.config
-    engine.pool = type(engine.pool)(
-        config.num_gpu_blocks,
-        config.block_size,
-        enable_prefix_caching=config.enable_prefix_caching,
-        unhashed_first=config.unhashed_first,
-    )
+    engine.pool = engine.pool.fresh()
     engine.inbox.clear()
     engine.leaving.clear()
     engine.partials.clear()

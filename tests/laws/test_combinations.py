@@ -101,6 +101,10 @@ def combination(seed: int) -> dict[str, Any]:
         forms = random.Random(f"{seed}/transform")
         if forms.random() < 0.3:
             serve["kv_transform"] = one_of("kv_transform", forms)
+        elif forms.random() < 0.25:
+            serve["kv_allocation"] = allocation(forms)
+        if {"kv_transform", "kv_allocation"} & serve.keys() and forms.random() < 0.8:
+            serve.pop("enable_prefix_caching", None)  # few of them share prefixes: let most cases run
         below = random.Random(f"{seed}/tiers")
         if below.random() < 0.4:
             pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]
@@ -109,6 +113,18 @@ def combination(seed: int) -> dict[str, Any]:
             serve["enable_prefix_caching"] = True
             if "sessions" not in workload:
                 workload["prefix"] = {"share": 0.9, "portion": 0.8, "groups": 3, "block": below.choice([5, 16, 40])}
+    return found
+
+
+def allocation(rng: random.Random) -> dict[str, Any]:
+    """Pages, perhaps with dearer kernels, or contiguous memory in page-groups that a driver knows."""
+    if rng.random() < 0.2:
+        return {"kind": "paged", "prefill_attention": 1.3, "decode_attention": round(rng.uniform(0.5, 3), 2)}
+    found = {"kind": "contiguous", "page_group": rng.choice(["64 KiB", "128 KiB", "256 KiB", "2 MiB"])}
+    found["mapping"] = rng.choice(["background", "background", "synchronous"])
+    found["reclamation"] = rng.choice(["deferred", "eager"])
+    if rng.random() < 0.5:
+        found["map_time"] = rng.choice(["0 s", "1 us", "200 us"])
     return found
 
 

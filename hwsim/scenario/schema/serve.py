@@ -113,6 +113,9 @@ class Engine(Record):
     execute: Annotated[Kind, Choice("execute", "hwsim.taskgraph.patterns"), Short("kind")] | None = None
     speculate: Annotated[Kind, Choice("speculate", "hwsim.serving.policies.speculate"), Short("kind")] | None = None
     local_prefill: LocalPrefill | None = None
+    kv_allocation: (
+        Annotated[Kind, Choice("kv_allocation", "hwsim.serving.policies.allocation"), Short("kind")] | None
+    ) = None
     kv_transform: Annotated[Kind, Choice("kv_transform", "hwsim.model.transforms"), Short("kind")] | None = None
     place: Place | None = None
     cost: Cost | None = None

@@ -61,6 +61,15 @@ class PagePool:
         self.evicted = 0
         self.on_evict: Callable[[Node, int, int], None] | None = None  # node, low, high: pages that lose their content
 
+    def fresh(self) -> PagePool:
+        """An empty pool like this one."""
+        return PagePool(
+            self.usable + 1,
+            self.block_size,
+            enable_prefix_caching=self.caching,
+            unhashed_first=self.unhashed_first,
+        )
+
     @property
     def held(self) -> int:
         """Pages that running requests hold."""

@@ -1,0 +1,1 @@
+"""How KV memory is allocated: ``PART`` is the engine that does it."""

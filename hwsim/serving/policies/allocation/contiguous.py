@@ -1,0 +1,5 @@
+"""Contiguous virtual memory for each request, backed by page-groups on demand."""
+
+from hwsim.serving.contiguous import ContiguousEngine
+
+PART = ContiguousEngine
