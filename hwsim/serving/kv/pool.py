@@ -63,7 +63,7 @@ class PagePool:
 
     def fresh(self) -> PagePool:
         """An empty pool like this one."""
-        return PagePool(
+        return type(self)(
             self.usable + 1,
             self.block_size,
             enable_prefix_caching=self.caching,
