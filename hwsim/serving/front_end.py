@@ -1,18 +1,25 @@
 """The API server before an engine: a request is handled and its prompt tokenised before a scheduler sees it.
 
 Main simplification: one server process takes requests one after another for a constant time and one per token of the
-prompt; hops between processes take a constant time whatever else goes on, and answers never queue.
+prompt; those that arrive at one instant take turns, so that they are all ready when the last one is.  Hops between
+processes take a constant time whatever else goes on, and answers never queue.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby, islice
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from hwsim.units import ticks
 
 if TYPE_CHECKING:
     from hwsim.serving.request import Request
+
+
+BACKLOG = 2048  # connections that a server accepts at a time (default of the HTTP server that engines use)
+_arrival = attrgetter("arrival")
 
 
 class FrontEnd:
@@ -50,6 +57,25 @@ class FrontEnd:
         request.visible, request.after = visible, self.after
         return request
 
+    def together(self, requests: list[Request]) -> list[Request]:
+        """Requests that arrive at one instant.
+
+        An event loop turns to each handler after every wait of another one, so none is done before all have had most
+        of their turns: they share the server equally and, being alike, end together.
+        """
+        for request in requests:
+            self.receive(request)
+        for request in requests:
+            request.visible = requests[-1].visible
+        return requests
+
     def passed(self, requests: Iterator[Request]) -> Iterator[Request]:
         """All requests of an open loop on their way to the engines."""
-        return map(self.receive, requests)
+        if not (self.each or self.per_token):
+            return map(self.receive, requests)
+        return self._groups(requests)
+
+    def _groups(self, requests: Iterator[Request]) -> Iterator[Request]:
+        for _, group in groupby(requests, key=_arrival):
+            while batch := list(islice(group, BACKLOG)):
+                yield from self.together(batch)

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterator
 from heapq import heappop, heappush
+from itertools import islice
 from typing import Protocol
 
 from hwsim.cost.price import SUBTICK_BITS
-from hwsim.serving.front_end import FrontEnd
+from hwsim.serving.front_end import BACKLOG, FrontEnd
 from hwsim.serving.request import Request
 
 CHUNK = 4096
@@ -120,17 +121,30 @@ class ClosedLoop:
         self.think = think
         self._due: list[tuple[int, int, Request]] = []
         self._sent = 0
-        for _ in range(concurrency):
-            self._send(0)
+        self._start(concurrency)
+
+    def _start(self, concurrency: int) -> None:
+        """All clients begin at once."""
+        while concurrency:
+            first = list(islice(self._requests, min(concurrency, BACKLOG)))
+            if not first:
+                return
+            concurrency -= len(first)
+            for request in first:
+                request.arrival = 0
+            for request in self._front.together(first):
+                self._queue(request, 0)
 
     def _send(self, time: int) -> None:
         request = next(self._requests, None)
         if request is not None:
             request.arrival = time >> SUBTICK_BITS
-            visible = self._front.receive(request).visible
-            self._sent += 1
-            late = (visible - request.arrival) << SUBTICK_BITS
-            heappush(self._due, (time + late, self._sent, request))
+            self._queue(self._front.receive(request), time)
+
+    def _queue(self, request: Request, time: int) -> None:
+        self._sent += 1
+        late = (request.visible - request.arrival) << SUBTICK_BITS
+        heappush(self._due, (time + late, self._sent, request))
 
     def next_arrival(self) -> int | None:
         """Time of the next request that some client is about to send."""

@@ -11,6 +11,7 @@ from typing import Any
 from hwsim.errors import ScenarioError
 from hwsim.study import naming
 from hwsim.study.floor import least_gap_ms
+from hwsim.study.launch import Setup
 from hwsim.study.layout import layout
 from hwsim.study.measured import Point
 from hwsim.study.points import Value, run_jobs
@@ -189,8 +190,9 @@ def scenario_of(
     model: dict[str, Any] = {"like": hf_id}
     if dtype is not None:
         model["dtype"] = dtype
-        if protocol.kv_cache_dtype and dtype not in ("bf16", "fp16"):
-            model["kv_cache_dtype"] = protocol.kv_cache_dtype
+        cache = protocol.cache(engine or point.engine)
+        if cache and dtype not in ("bf16", "fp16"):
+            model["kv_cache_dtype"] = cache
     pool: dict[str, Any] = {"engine": profile, "tensor_parallel_size": tp}
     if pp > 1:
         pool["pipeline_parallel_size"] = pp
@@ -200,6 +202,7 @@ def scenario_of(
         pool["enable_expert_parallel"] = True
     pool["max_model_len"] = protocol.longest(isl) + protocol.longest(osl) + SLACK
     pool["enable_prefix_caching"] = False  # prompts are random text
+    pool |= protocol.launch(Setup(engine or point.engine, point.model, clients, isl, osl, tp))
     scenario = {
         "hwsim": 1,
         "name": "case",

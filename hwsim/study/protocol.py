@@ -12,6 +12,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from hwsim.study.launch import Setup, options
+
 FOLDER = Path(__file__).parent / "protocols"
 
 
@@ -26,7 +28,8 @@ class Protocol:
     ``prompt`` and ``answer`` are the lengths of rows that give none.
     ``recv_interval`` is SGLang's ``scheduler_recv_interval`` for models whose names hold one of ``recv_models``, with
     ``recv_busy`` clients or more ``recv_interval_busy``.
-    ``kv_cache_dtype`` is the format of the cache of models in 8 bits or less.
+    ``kv_cache_dtype`` is the format of the cache of models in 8 bits or less, with the engines of ``kv_engines``.
+    ``rules`` are launch options of the server (:mod:`hwsim.study.launch`).
     ``fitted`` names the rows (``engine``, ``clients``, ``input_tokens``) on which constants were fitted.
     """
 
@@ -45,16 +48,23 @@ class Protocol:
     recv_busy: int = 1 << 30
     recv_models: tuple[str, ...] | list[str] = ()
     kv_cache_dtype: str | None = None
+    kv_engines: tuple[str, ...] | list[str] = ("",)
+    rules: tuple[Mapping[str, Any], ...] | list[Mapping[str, Any]] = ()
     fitted: Mapping[str, Any] | None = None
     others: tuple[tuple[str, Any], ...] = ()
     text: str = ""
 
-    def launch(self, engine: str, model: str, clients: int) -> dict[str, Any]:
+    def launch(self, setup: Setup) -> dict[str, Any]:
         """Launch options of the server that the client's scripts set."""
-        if not engine.startswith("sglang") or not any(name in model.casefold() for name in self.recv_models):
-            return {}
-        busy = clients >= self.recv_busy
-        return {"scheduler_recv_interval": self.recv_interval_busy if busy else self.recv_interval}
+        found = options(self.rules, setup)
+        if setup.engine.startswith("sglang") and any(name in setup.model.casefold() for name in self.recv_models):
+            busy = setup.clients >= self.recv_busy
+            found["scheduler_recv_interval"] = self.recv_interval_busy if busy else self.recv_interval
+        return found
+
+    def cache(self, engine: str) -> str | None:
+        """Format of the KV cache of models in 8 bits or less, None where the engine's default holds."""
+        return self.kv_cache_dtype if engine.casefold().startswith(tuple(self.kv_engines)) else None
 
     def split(self, engine: str, clients: int, tokens: int) -> str:
         """``fit`` for a row on which constants were fitted, otherwise ``score``."""

@@ -54,6 +54,18 @@ def test_one_prompt_after_another() -> None:
         assert request.after == 2 * MS
 
 
+@pytest.mark.parametrize("open_loop", [False, True])
+def test_requests_of_one_instant_take_turns(open_loop: bool) -> None:
+    """They share the server, so all are ready when its work on all of them is done; later ones wait in turn."""
+    sent = [Request(i, 7 * MS if open_loop else 0, 50 * (i + 1), 3) for i in range(4)] + [Request(4, 500 * MS, 50, 3)]
+    ready = sent[0].arrival + 3 * MS + sum(MS + 20_000_000 * r.prompt_tokens for r in sent[:4])
+    if open_loop:
+        assert [r.visible for r in front().passed(iter(sent))] == [ready] * 4 + [500 * MS + 3 * MS + MS + MS]
+    else:
+        source = ClosedLoop(iter(sent), 4, 0, front())
+        assert [source.pop().visible for _ in range(4)] == [ready] * 4
+
+
 def test_alone_it_adds_what_the_profile_says() -> None:
     bare = table(OpenLoop(iter([Request(0, 5 * MS, 100, 7)])), Journal())[0]
     seen = table(OpenLoop(front().passed(iter([Request(0, 5 * MS, 100, 7)]))), Journal())[0]

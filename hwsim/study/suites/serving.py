@@ -108,10 +108,7 @@ def case_of(point: Point, load: Protocol) -> Case:
     if not clients or not whole(point.isl) or not whole(point.osl):
         return skipped(rows, "load or lengths not given")
     try:
-        serve = load.launch(point.engine, point.model, clients)
-        scenario, assumed = scenario_of(
-            point, load, isl=whole(point.isl), osl=whole(point.osl), clients=clients, serve=serve
-        )
+        scenario, assumed = scenario_of(point, load, isl=whole(point.isl), osl=whole(point.osl), clients=clients)
     except naming.Unknown as unknown:
         return skipped(rows, f"not built: {unknown}")
     for row in rows:
