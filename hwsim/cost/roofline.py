@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
@@ -21,6 +21,7 @@ from hwsim.model.parts.scan import Scan
 from hwsim.model.sharding import Shard
 
 MOST_KEPT = 4096
+NO_LAYERS: Mapping[str, float] = {}
 
 
 class RooflinePricer:
@@ -31,7 +32,8 @@ class RooflinePricer:
     padded in one CUDA graph, mixed ones in graphs between attention kernels, larger ones are launched by the host and
     wait for it when it is slower (a price then has two pieces).  Nothing overlaps with a collective.
     ``host_base`` and ``host_per_row`` (seconds) are the engine's own time per step and request in it,
-    ``host_per_kernel`` what issuing a kernel that is in no graph takes it (None: a bare launch).
+    ``host_per_kernel`` what issuing a kernel that is in no graph takes it (None: a bare launch), ``host_per_layer``
+    what a layer of a kind (``mla``, ``scan``) takes beyond its kernels.
     ``expert_load``: token copies of the busiest expert rank over the mean.  ``gpus_per_node``: where nodes end.
 
     ``windows`` are the sliding windows that bind below ``max_model_len``.  An engine that keeps the sums of contexts
@@ -49,6 +51,7 @@ class RooflinePricer:
         host_base: float = 0.0,
         host_per_row: float = 0.0,
         host_per_kernel: float | None = None,
+        host_per_layer: Mapping[str, float] = NO_LAYERS,
         max_model_len: int | None = None,
         expert_load: float | None = None,
         gpus_per_node: int | None = None,
@@ -56,16 +59,17 @@ class RooflinePricer:
         ideal = getattr(device, "ideal", ())  # times that a what-if takes away
         if "host" in ideal:
             host_base = host_per_row = 0.0
-            host_per_kernel = None
+            host_per_kernel, host_per_layer = None, NO_LAYERS
         if "launch" in ideal:
             efficiency = efficiency.without_launches()
-            host_per_kernel = None
+            host_per_kernel, host_per_layer = None, NO_LAYERS
         self.shard, self.device, self.efficiency = shard, device, efficiency
         self.windows = tuple(w for w in shard.model.windows if max_model_len is None or w < max_model_len)
         self.source = sources(shard, efficiency)
         work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=gpus_per_node)
         pace = efficiency.launch.host if host_per_kernel is None else host_per_kernel
-        self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows), pace)
+        beyond = sum(count * host_per_layer.get(kind_of(block.mixer), 0.0) for count, block in shard.kinds)
+        self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows), pace, beyond)
         self._fixed, self._chunks = self._parts.known, self._parts.chunks
         captured = CaptureSizes(capture_sizes)
         self._with_prompts = PIECEWISE if prompts_in_graphs else EAGER
@@ -271,6 +275,11 @@ class RooflinePricer:
     def totals(self) -> Totals:
         """Device subticks by bound and amounts by capacity of all that was executed."""
         return self._tally.totals(*summed(self._kept()))
+
+
+def kind_of(mixer: object) -> str:
+    """The name of a kind of token mixer: ``mla``, ``scan``, or nothing."""
+    return next((name for name, kind in (("mla", Mla), ("scan", Scan)) if isinstance(mixer, kind)), "")
 
 
 def sources(shard: Shard, efficiency: Efficiency) -> str:

@@ -44,11 +44,13 @@ class _Rows(NamedTuple):
 class StepParts:
     """Blocks by tokens, head by sampled rows, mixers by decode rows, prompt chunks: each priced once.
 
-    ``pace``: seconds the host needs to issue one kernel that is in no graph.
+    ``pace``: seconds the host needs to issue one kernel that is in no graph, ``beyond``: and to issue the layers of a
+    step besides.
     """
 
-    def __init__(self, work: PassWork, mixing: Mixing, pace: float) -> None:
+    def __init__(self, work: PassWork, mixing: Mixing, pace: float, beyond: float = 0.0) -> None:
         self._work, self._mixing, self._pace = work, mixing, pace
+        self._beyond = subticks(beyond)
         self.known: dict[Key, Fixed] = {}
         self.chunks: dict[tuple[int, int], Chunk] = {}
         self._blocks: tuple[dict[int, _Part], ...] = ({}, {}, {})
@@ -110,7 +112,10 @@ class StepParts:
         work = self._work.blocks(tokens, launch.eager if mode == EAGER else launch.graph)
         layers = self._mixing.layers
         issued = (0, layers * ATTENTION_LAUNCHES, work.kernels + layers)[mode]
-        part = self._blocks[mode][tokens] = self._part(work, issued)
+        part = self._part(work, issued)
+        if mode == EAGER:
+            part = (*part[:4], part[4] + self._beyond, *part[5:])
+        self._blocks[mode][tokens] = part
         return part
 
     def _encoder_part(self, tokens: int, mode: int) -> _Part:

@@ -34,6 +34,7 @@ def pricer(machine: Machine) -> Any:
         host_base=machine.profile.host["base"],
         host_per_row=machine.profile.host["per_row"],
         host_per_kernel=machine.profile.host.get("per_kernel"),
+        host_per_layer=machine.profile.host_per_layer,
         max_model_len=settings["max_model_len"],
         expert_load=_expert_load(machine),
         gpus_per_node=machine.node.gpus if machine.node is not None else None,

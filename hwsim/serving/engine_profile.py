@@ -21,6 +21,8 @@ _DIMENSIONS = {
     "base": "s",
     "per_row": "s",
     "per_kernel": "s",
+    "per_mla_layer": "s",
+    "per_scan_layer": "s",
     "before": "s",
     "each": "s",
     "before_per_token": "s",
@@ -80,6 +82,11 @@ class EngineProfile:
             part: {key: time * slower for key, time in getattr(self, part).items()} for part in ("host", "server")
         }
         return replace(self, **scaled)
+
+    @property
+    def host_per_layer(self) -> dict[str, float]:
+        """Seconds that a layer takes the host outside graphs beyond its kernels, by the kind of its token mixer."""
+        return {kind: self.host.get(f"per_{kind}_layer", 0.0) for kind in ("mla", "scan")}
 
     def at_site(self, times: Mapping[str, float]) -> EngineProfile:
         """The profile with some host and server times (``host_base``, ``server_before``…) measured elsewhere."""

@@ -42,3 +42,32 @@ def test_the_host_paces_kernels_outside_graphs() -> None:
     assert times[0] < times[1]
     assert times[1] == pytest.approx(kernels * 50e-6, rel=1e-6)
     assert 8 * 80 < kernels < 16 * 80
+
+
+def test_layers_take_the_host_time_beyond_their_kernels_outside_graphs_only() -> None:
+    """What a layer of latent attention takes the host is paid once each in an eager step, never in a decode graph; an
+    engine without graphs between attention kernels runs short prompts eagerly."""
+    from hwsim.cost.price import SUBTICKS_PER_SECOND, StepShape
+    from hwsim.cost.roofline import RooflinePricer
+    from hwsim.model import find as model
+    from hwsim.model.sharding import Shard
+
+    gpu = device("hgx-b200")
+    shard = Shard(model("deepseek-ai/DeepSeek-V3"), tensor_parallel_size=8)
+
+    def seconds(shape: StepShape, each: float, piecewise: bool) -> float:
+        pricer = RooflinePricer(
+            shard,
+            gpu,
+            find(gpu),
+            capture_sizes=(1, 2, 4, 64),
+            host_per_kernel=100e-6,
+            host_per_layer={"mla": each, "scan": 1.0},
+            prompts_in_graphs=piecewise,
+        )
+        return pricer.price(shape, 0).device(0) / SUBTICKS_PER_SECOND
+
+    prompt, rows = StepShape(0, ((64, 0),), 1), StepShape(64, (), 64)
+    assert seconds(prompt, 1e-3, False) - seconds(prompt, 0.0, False) == pytest.approx(61e-3)
+    assert seconds(prompt, 1e-3, True) == seconds(prompt, 0.0, True) < seconds(prompt, 0.0, False)
+    assert seconds(rows, 1e-3, False) == seconds(rows, 0.0, True)

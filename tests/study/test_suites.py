@@ -166,6 +166,6 @@ def test_steps_of_many_ranks(tmp_path: Path) -> None:
 
 def test_rows_of_a_fit_are_not_scored() -> None:
     known = protocol("inferencex")
-    assert known.split("vllm 0.11.0", 4, 1024) == "fit"
-    assert {known.split("vllm 0.11.0", 8, 1024), known.split("sglang 0.5", 4, 1024)} == {"score"}
+    assert {known.split(engine, 4, 1024) for engine in ("vllm 0.11.0", "sglang 0.5", "trtllm 1.2")} == {"fit"}
+    assert {known.split("vllm 0.11.0", 8, 1024), known.split("sglang 0.5", 4, 8192)} == {"score"}
     assert protocol("lab").split("vllm 0.11.0", 4, 1024) == "score"
