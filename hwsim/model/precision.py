@@ -23,6 +23,7 @@ MIXES: dict[str, tuple[str, dict[str, tuple[str, ...]]]] = {
     "q4_0": ("q4_0", {"head": ("q6_k",), "embeddings": ("q4_0",)}),
     "q6_k": ("q6_k", {"head": ("q6_k",), "embeddings": ("q6_k",)}),
     "q8_0": ("q8_0", {"head": ("q8_0",), "embeddings": ("q8_0",)}),
+    "mxfp4_moe": ("q8_0", {"experts": ("mxfp4",), "head": ("q8_0",), "embeddings": ("q8_0",)}),
 }
 
 

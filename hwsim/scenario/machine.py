@@ -256,7 +256,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     found["max_num_batched_tokens"] = min(
         found["max_num_batched_tokens"], found["max_num_seqs"] * found["max_model_len"]
     )
-    efficiency = _laws(job, pool, system, where)
+    efficiency = _laws(job, pool, profile.stack, system, where)
     group = where.group.name
     kv = less_room(job, kv, model, pool.tensor_parallel_size)
     beside = _host_pool(job, name) is not None
@@ -267,15 +267,16 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     return Machine(job, name, profile, found, system, node, device, model, shard, efficiency, kv, group, places, beside)
 
 
-def _laws(job: Job, pool: Pool, system: System, where: Area) -> Efficiency:
-    """The cost laws of the device in its node, of the file that ``cost`` names, behind its table if it has one."""
+def _laws(job: Job, pool: Pool, stack: str, system: System, where: Area) -> Efficiency:
+    """The cost laws of the device in its node under the engine's kernels, or of the file that ``cost`` names, behind
+    its measured table if it has one."""
     from hwsim.cost.efficiency import find
     from hwsim.cost.wired import wired
 
     device = where.group.node.gpu
 
     cost: Any = pool.cost or job.spec.prices()
-    found = find(device, name=getattr(cost, "efficiency", None))
+    found = find(device, stack, name=getattr(cost, "efficiency", None))
     if pool.tensor_parallel_size * pool.data_parallel_size * pool.pipeline_parallel_size > 1:
         found = replace(found, collective=wired(found.collective, system, where.group))
     if cost is not None and cost.kind == "table":

@@ -38,6 +38,7 @@ class EngineProfile:
 
     ``server`` is what a client sees beside the engine: seconds before a prompt reaches the scheduler (``before``; one
     request after another ``each`` and ``before_per_token`` of the prompt), after a token leaves it (``after``).
+    ``stack`` names the kernels that it runs: those of vLLM, or its own.
     """
 
     name: str
@@ -49,6 +50,7 @@ class EngineProfile:
     memory: dict[str, Any]
     server: dict[str, float]
     text: str
+    stack: str = "vllm"
 
     def for_device(self, device: str, memory_bytes: float) -> dict[str, Any]:
         """``max_num_batched_tokens`` and ``max_num_seqs`` that the server takes on this device, and its share of it."""
@@ -156,6 +158,7 @@ def find(name: str | None = None) -> EngineProfile:
         memory=plain["memory"],
         server={"before": 0.0, "each": 0.0, "before_per_token": 0.0, "after": 0.0, **plain.get("server", {})},
         text=text,
+        stack=data.get("stack", "vllm"),
     )
 
 

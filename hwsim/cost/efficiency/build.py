@@ -10,6 +10,7 @@ from hwsim.cost.collective import CollectiveLaw, Stretch
 from hwsim.cost.decode import DecodeKernel, DecodeLaw
 from hwsim.cost.efficiency.relatives import Accelerator
 from hwsim.cost.gemm import GemmKernel, GemmLaw
+from hwsim.cost.gguf import GgufGemmLaw, GgufKernel, GgufMoeLaw
 from hwsim.cost.launch import LaunchLaw
 from hwsim.cost.mla import MlaDecodeKernel, MlaLaw, MlaPrefillKernel
 from hwsim.cost.moe import MoeKernel, MoeLaw
@@ -23,6 +24,8 @@ Kernel = TypeVar("Kernel")
 
 L2_UNKNOWN = 40e6  # bytes taken for a device whose cache nobody gave
 GRAPH_LAUNCH = 1.3e-6  # what laws of products leave out: the launch of a kernel in a graph
+LANES = 128  # 32-bit multiply-adds per clock and core where nobody gave a clock: designs since 2020 but GA100
+GGUF = "gguf"  # the part of a section that holds llama.cpp's kernels
 
 
 def kernel(kind: type[Kernel], part: Section, device: Accelerator) -> Kernel:
@@ -32,6 +35,8 @@ def kernel(kind: type[Kernel], part: Section, device: Accelerator) -> Kernel:
         "bandwidth": device.hbm_bandwidth,
         "l2": device.get("l2.capacity", L2_UNKNOWN),
         "launch": GRAPH_LAUNCH,
+        "clock": _clock(device),
+        "wide": max(device.get("peak.fp16") or 0.0, (device.get("peak.int8") or 0.0) / 2) or device.peak("bf16"),
     }
     given: dict[str, Any] = {}
     for each in fields(kind):  # pyright: ignore[reportArgumentType]
@@ -53,6 +58,11 @@ def kernel(kind: type[Kernel], part: Section, device: Accelerator) -> Kernel:
 def kernels(kind: type[Kernel], section: Section, device: Accelerator) -> dict[str, Kernel]:
     """Laws by number format."""
     return {name: kernel(kind, part, device) for name, part in section.items()}
+
+
+def _clock(device: Accelerator) -> float:
+    """Clocks per second, as given or such that 32-bit lanes reach their peak."""
+    return device.get("clock") or (device.get("peak.fp32") or device.peak("bf16")) / (2 * LANES * max(device.sms, 1))
 
 
 def _count(value: object) -> float:
@@ -116,12 +126,24 @@ def _collective(section: Section, device: Accelerator) -> CollectiveLaw:
     return CollectiveLaw(found, borrowed)
 
 
+def _products(section: Section, device: Accelerator) -> GemmLaw | GgufGemmLaw:
+    if GGUF in section:
+        return GgufGemmLaw(kernel(GgufKernel, section[GGUF], device))
+    return GemmLaw(kernels(GemmKernel, section, device))
+
+
+def _experts(section: Section, device: Accelerator) -> MoeLaw | GgufMoeLaw:
+    if GGUF in section:
+        return GgufMoeLaw(kernel(GgufKernel, section[GGUF], device))
+    return MoeLaw(kernels(MoeKernel, section, device))
+
+
 # Section of the file: the law's name in an Efficiency, what builds it, and whether it has parts by format.
 BUILDERS: dict[str, tuple[str, Callable[[Section, Accelerator], Any]]] = {
     "launch": ("launch", _launch),
     "stream": ("stream", _stream),
     "scan": ("scan", _scan),
-    "gemm": ("gemm", lambda section, device: GemmLaw(kernels(GemmKernel, section, device))),
+    "gemm": ("gemm", lambda section, device: _products(section, device)),
     "attention_decode": ("decode", lambda section, device: DecodeLaw(kernels(DecodeKernel, section, device))),
     "attention_prefill": ("prefill", lambda section, device: PrefillLaw(kernels(PrefillKernel, section, device))),
     "mla": (
@@ -131,7 +153,7 @@ BUILDERS: dict[str, tuple[str, Callable[[Section, Accelerator], Any]]] = {
             {k.removeprefix("prefill_"): kernel(MlaPrefillKernel, v, device) for k, v in section.items() if "pre" in k},
         ),
     ),
-    "moe": ("moe", lambda section, device: MoeLaw(kernels(MoeKernel, section, device))),
+    "moe": ("moe", lambda section, device: _experts(section, device)),
     "collective": ("collective", _collective),
 }
 PLAIN = ("launch", "stream", "scan")  # sections without parts

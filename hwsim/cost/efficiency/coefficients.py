@@ -13,6 +13,7 @@ from hwsim.cost.decode import DecodeLaw
 from hwsim.cost.efficiency.build import BUILDERS, PLAIN
 from hwsim.cost.efficiency.relatives import SOFTWARE_YEARS, Accelerator, distance, lent_share
 from hwsim.cost.gemm import GemmLaw
+from hwsim.cost.gguf import GgufGemmLaw, GgufMoeLaw
 from hwsim.cost.launch import LaunchLaw
 from hwsim.cost.mla import MlaLaw
 from hwsim.cost.moe import MoeLaw
@@ -27,6 +28,7 @@ FOLDER = Path(__file__).parent
 SECTIONS = tuple(BUILDERS)
 BORROWED_SPREAD = 2.0  # how much wider errors are on a device that was not measured
 STATUSES = ("SEEN", "FIT", "BORROWED", "MEMORY")
+OWN_KERNELS = ("llama.cpp",)  # stacks whose kernels are their own: the others share libraries
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +48,11 @@ class Efficiency:
     spreads: Mapping[str, float]
     ranges: Mapping[str, Mapping[str, tuple[float, float]]]
     launch: LaunchLaw
-    gemm: GemmLaw
+    gemm: GemmLaw | GgufGemmLaw
     decode: DecodeLaw
     prefill: PrefillLaw
     mla: MlaLaw
-    moe: MoeLaw
+    moe: MoeLaw | GgufMoeLaw
     scan: ScanLaw
     stream: StreamLaw
     collective: CollectiveLaw
@@ -90,14 +92,29 @@ def find(device: Accelerator, stack: str = "vllm", *, name: str | None = None) -
 
 
 def _relatives(device: Accelerator, stack: str) -> list[Path]:
-    """All files, the device's own first, then by stack and by how near their design is."""
+    """Files of the stack, the device's own first, then by stack and by how near their design is.
 
-    def order(path: Path) -> tuple[bool, float, str]:
+    A stack with kernels of its own comes before all others, and the others never borrow from it.
+    """
+
+    def order(path: Path) -> tuple[bool, bool, float, str]:
         mapping = load(path)
         other = SOFTWARE_YEARS * (mapping["stack"] != stack)
-        return (not _is(device, path), distance(device.architecture, mapping["architecture"]) + other, path.name)
+        near = min(distance(device.architecture, each) for each in _designs(mapping)) + other
+        return (_foreign(mapping, stack), not _is(device, path), near, path.name)
 
-    return sorted((FOLDER / f"{name}.yaml" for name in names()), key=order)
+    paths = [FOLDER / f"{name}.yaml" for name in names()]
+    return sorted((path for path in paths if not _foreign(load(path), stack) or stack in OWN_KERNELS), key=order)
+
+
+def _foreign(mapping: dict[str, Any], stack: str) -> bool:
+    """Whether kernels of a file are other than those of ``stack``."""
+    return mapping["stack"] != stack and (mapping["stack"] in OWN_KERNELS or stack in OWN_KERNELS)
+
+
+def _designs(mapping: dict[str, Any]) -> list[str]:
+    """The designs that a file was measured on."""
+    return [str(mapping["architecture"]), *mapping.get("architectures", ())]
 
 
 @cache
@@ -188,7 +205,8 @@ def _wired_alike(paths: list[Path], device: Accelerator) -> list[Path]:
 
 
 def _is(device: Accelerator, path: Path) -> bool:
-    return str(load(path)["device"]).casefold() == device.product.casefold()
+    mapping = load(path)
+    return device.product.casefold() in [str(name).casefold() for name in (mapping["device"], *mapping.get("on", ()))]
 
 
 def _status(part: Any, owner: Path, device: Accelerator) -> str:
