@@ -131,6 +131,9 @@ def tabled(efficiency: Efficiency, device: Accelerator, data: Path) -> Efficienc
             got=str(data),
             expected="<gpu>_gemm_<software>-<version>.csv.gz or <gpu>_moe_…, or a folder of them, of just this device",
         )
+    if not isinstance(efficiency.gemm, GemmLaw) or not isinstance(efficiency.moe, MoeLaw):
+        what = "tables are of library kernels, which this engine does not run"
+        raise ScenarioError.of(what, where="cost.kind", got=f"table with {efficiency.name}", expected="another engine")
     gemm = GemmTable(efficiency.gemm.kernels, _sorted(products))
     moe = MoeTable(efficiency.moe.kernels, _sorted(experts))
     name = f"{efficiency.name} behind measured tables ({', '.join(path.name for path, _ in files)})"

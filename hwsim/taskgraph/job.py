@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hwsim.cost.processor import law, packed
 from hwsim.errors import ScenarioError
 from hwsim.taskgraph.work import Work
 
@@ -155,34 +157,53 @@ class Job:
         """``tokens`` through matrices of ``parameters``: 2 FLOP each, the weights read once.
 
         On a GPU after the device's matrix-product law, or with ``gpu_efficiency`` a roofline of that share of the peak;
-        elsewhere a roofline of what the place delivers.
+        packed weights on a processor by the law of its kernels; elsewhere a roofline of what the place delivers.
         """
         sizes = self.sizes
         weights = parameters * sizes.weight_bytes if reads is None else reads
         role = at.rpartition("/")[2].rstrip("0123456789")
         flop = 2.0 * tokens * parameters
         given = self.get(f"{role}_efficiency")
+        if role == "cpu" and given is None and packed(self.model.weight_format.name):
+            return self._unpacked(site, name, at, flop, weights)
         if role != "gpu":
             return site.compute(name, at, flop, weights, efficiency=given or 1.0)
         device = site.device(at)
         assert device is not None
-        law = self._law(device)
+        kernels = self._law(device)
         moved = weights + sizes.activation_bytes * tokens * (sizes.hidden + parameters / sizes.hidden)
         dtype = self.model.weight_format.compute
-        if dtype not in law.gemm.compute:
+        if dtype not in kernels.gemm.compute:
             dtype = "bf16"
         if given is not None:
-            share = min(law.gemm.kernel(dtype).memory, _delivered(device))
+            share = min(kernels.gemm.kernel(dtype).memory, _delivered(device))
             return site.compute(name, at, flop, moved, efficiency=given, memory_efficiency=share)
         columns = max(1, round(parameters / sizes.hidden))
         rows = max(1, round(tokens))
-        body = law.gemm.body(rows, columns, sizes.hidden, device.peak(dtype), dtype, weights, sizes.activation_bytes)
-        return site.compute(name, at, flop, moved, seconds=body.total + law.launch.graph)
+        body = kernels.gemm.body(
+            rows, columns, sizes.hidden, device.peak(dtype), dtype, weights, sizes.activation_bytes
+        )
+        return site.compute(name, at, flop, moved, seconds=body.total + kernels.launch.graph)
+
+    def _unpacked(self, site: Site, name: str, at: str, flop: float, weights: float) -> Work:
+        """Packed weights on a processor; its matrix units are used where the pattern says so (``cpu_units``)."""
+        device, kernels = site.device(at), law()
+        assert device is not None
+        sockets = max(device.count, 1) if at == at.rstrip("0123456789") else 1
+        vector = (device.get("peak.fp32") or 0.0) * sockets
+        engine = site.engine(at).rate
+        units = engine if self.get("cpu_units") == "matrix" else min(vector or engine, engine)
+        clocks = (device.get("cores") or 0.0) * (device.get("clock") or 0.0) * sockets
+        rate = min((memory.rate for memory in site.memories(at)), default=inf)
+        share = kernels.delivered(clocks, rate)
+        return site.compute(
+            name, at, flop, weights, efficiency=units * kernels.compute / engine, memory_efficiency=share
+        )
 
     def _law(self, device: Device) -> Efficiency:
         from hwsim.cost.efficiency import find
 
-        return find(device)
+        return find(device, "llama.cpp" if packed(self.model.weight_format.name) else "vllm")
 
     def attention(self, site: Site, name: str, at: str, pairs: float, kv_read: float, traffic: float = 1.0) -> Work:
         """Scores and values of one layer over ``pairs``, reading ``kv_read`` bytes (times ``traffic``)."""

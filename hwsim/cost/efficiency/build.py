@@ -143,7 +143,7 @@ BUILDERS: dict[str, tuple[str, Callable[[Section, Accelerator], Any]]] = {
     "launch": ("launch", _launch),
     "stream": ("stream", _stream),
     "scan": ("scan", _scan),
-    "gemm": ("gemm", lambda section, device: _products(section, device)),
+    "gemm": ("gemm", _products),
     "attention_decode": ("decode", lambda section, device: DecodeLaw(kernels(DecodeKernel, section, device))),
     "attention_prefill": ("prefill", lambda section, device: PrefillLaw(kernels(PrefillKernel, section, device))),
     "mla": (
@@ -153,7 +153,7 @@ BUILDERS: dict[str, tuple[str, Callable[[Section, Accelerator], Any]]] = {
             {k.removeprefix("prefill_"): kernel(MlaPrefillKernel, v, device) for k, v in section.items() if "pre" in k},
         ),
     ),
-    "moe": ("moe", lambda section, device: _experts(section, device)),
+    "moe": ("moe", _experts),
     "collective": ("collective", _collective),
 }
 PLAIN = ("launch", "stream", "scan")  # sections without parts

@@ -14,6 +14,7 @@ from functools import partial
 from itertools import groupby
 from math import inf
 
+from hwsim.cost.processor import packed
 from hwsim.taskgraph.executor import Executor
 from hwsim.taskgraph.job import Job, Step
 from hwsim.taskgraph.program import Segment
@@ -96,10 +97,12 @@ class _Pass:
         self._run(executor, at, self._dense("head", at, self.step.rows, sizes.vocabulary * sizes.hidden))
 
     def _dense(self, name: str, at: str, tokens: float, parameters: float, reads: float | None = None) -> Work:
-        """A matrix product by the place's law; of a processor without matrix units a roofline of its vector peak."""
+        """A matrix product by the place's law; plain weights without matrix units a roofline of the vector peak."""
         device = self.site.device(at)
-        if not at.startswith("cpu") or self.job.get("cpu_units") != "vector" or device is None:
+        vector = at.startswith("cpu") and self.job.get("cpu_units") == "vector" and device is not None
+        if not vector or packed(self.job.model.weight_format.name):
             return self.job.dense(self.site, name, at, tokens, parameters, reads=reads)
+        assert device is not None
         share = min((device.get("peak.fp32") or inf) * max(device.count, 1) / self.site.engine(at).rate, 1.0)
         moved = parameters * self.job.sizes.weight_bytes if reads is None else reads
         return self.site.compute(name, at, 2.0 * tokens * parameters, moved, efficiency=share)

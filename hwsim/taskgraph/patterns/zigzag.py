@@ -3,8 +3,9 @@
 Weights, KV cache and activations lie in shares on GPU, CPU and disk.  In every inner step (half a layer, one GPU batch)
 six streams overlap: weights of the next half layer, cache of the next batch in and of the previous one out, hidden
 states in and out, compute; all meet before the next step.  With ``overlap: false`` they follow one another; with
-``pinned: false`` a core first copies the weights that go to the GPU into a pinned buffer; the cache, too large to be
-pinned, always takes that way unless ``pinned_cache``.  One GPU batch is the row-by-row schedule of other systems.
+``pinned: false`` a core copies the weights that go to the GPU into pinned buffers: before the copy, or with ``overlap``
+piece by piece beside it; the cache, too large to be pinned, always takes the first way unless ``pinned_cache``.  One
+GPU batch is the row-by-row schedule of other systems.
 ``compressed`` stores weights and cache in 4 bits and expands them on the GPU.
 Source: FlexGen, arXiv 2303.06865, section 4 and algorithm 1.  Simplification: embedding and head cost no transfer.
 """
@@ -12,6 +13,7 @@ Source: FlexGen, arXiv 2303.06865, section 4 and algorithm 1.  Simplification: e
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import inf
 from typing import Any
 
 from hwsim.taskgraph.executor import Executor
@@ -115,8 +117,11 @@ class _Run:
         if on_disk:
             found.append(("disk_weight", site.copy("weight from disk", disk, CPU, on_disk)))
         if moved:
-            copy = ("load_weight", site.copy("weight to GPU", CPU, GPU, moved))
-            found += [copy] if self.pattern.pinned else [("load_weight", self._staging(moved)), copy]
+            staged = not self.pattern.pinned
+            beside = staged and self.pattern.overlap
+            copy = site.copy("weight to GPU", CPU, GPU, moved, rate=STAGING if beside else inf)
+            found += [("load_weight", self._staging(moved))] if staged and not beside else []
+            found.append(("load_weight", copy))
         return found
 
     def _staging(self, size: float) -> Any:
