@@ -6,6 +6,7 @@ from collections.abc import Hashable
 from typing import Any
 
 from hwsim.cost.price import Pricer, StepPrice, StepShape
+from hwsim.cost.staged import Staged
 from hwsim.cost.tally import Totals
 
 
@@ -34,7 +35,10 @@ class Derived:
         key = (id(own), self.depends(shape))
         found = self._prices.get(key)
         if found is None:
-            found = self._prices[key] = (own, self.made(own, shape))
+            price = self.made(own, shape)
+            if own.stages:
+                price = Staged(price, tuple([self.made(stage, shape) for stage in own.stages]))
+            found = self._prices[key] = (own, price)
         return found[1]
 
     def totals(self) -> Totals:

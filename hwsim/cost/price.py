@@ -86,6 +86,8 @@ class StepPrice:
         "windowed",
     )
 
+    stages: tuple[StepPrice, ...] = ()  # of a pipeline, in order: the price is then that of the slowest
+
     def __init__(
         self,
         base: int,

@@ -12,7 +12,7 @@ from hwsim.kernel.memory import MemoryPool
 from hwsim.scenario.control import controlled, is_controlled
 from hwsim.scenario.handover import disaggregated
 from hwsim.scenario.intake import Intake, Progress
-from hwsim.scenario.kv_allocation import engine_kind
+from hwsim.scenario.kv_allocation import engine_kind, is_contiguous
 from hwsim.scenario.machine import Machine, machines
 from hwsim.scenario.prices import pricer
 from hwsim.scenario.routers import router_of
@@ -24,6 +24,7 @@ from hwsim.serving.engine import Engine
 from hwsim.serving.flight import LegJournal
 from hwsim.serving.front_end import FrontEnd
 from hwsim.serving.journal import Journal
+from hwsim.serving.pipelined import engine_of
 from hwsim.serving.replica import Replica
 from hwsim.serving.request import Request
 from hwsim.serving.routing import Loads, Router, Seen
@@ -91,7 +92,7 @@ class Simulation:
         pool = Pool(machine, len(self.engines), self.clock)
         config = machine.config
         journal = LegJournal(self.journal) if machine.role == "prefill" else self.journal
-        make = engine_kind(machine) if machine.fields.kv_allocation is not None else Engine
+        make = engine_kind(machine) if is_contiguous(machine.fields) else engine_of
         for number in range(pool.first, pool.first + machine.engines):
             engine = make(
                 config,

@@ -33,15 +33,19 @@ def parameters(model: Model, rank: int) -> tuple[int, int]:
     return weights, matrices
 
 
-def work(job: Job, model: Model, device: Device, launch: float, ranks: int) -> AdapterWork:
-    """What adapters take on each GPU of a tensor-parallel group; ``launch``: seconds of a kernel."""
+def work(job: Job, model: Model, device: Device, launch: float, ranks: int, stages: int = 1) -> AdapterWork:
+    """What adapters take on each GPU of a tensor-parallel group; ``launch``: seconds of a kernel.
+
+    Of a pipeline each stage has the adapters of its layers, about as many as any other.
+    """
     lora = job.serve.lora
     assert lora is not None
     weights, matrices = parameters(model, lora.rank)
+    ranks *= stages
     return AdapterWork(
         weights * BYTES / ranks,
         2 * weights / ranks,
-        KERNELS * matrices,
+        ceil(KERNELS * matrices / stages),
         lora.max_loras,
         device.hbm_bandwidth,
         device.peak("bf16"),

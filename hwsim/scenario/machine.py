@@ -258,7 +258,7 @@ def _machine(job: Job, name: str, system: System, where: Area, places: tuple[tup
     )
     efficiency = _laws(job, pool, profile.stack, system, where)
     group = where.group.name
-    kv = less_room(job, kv, model, pool.tensor_parallel_size)
+    kv = less_room(job, kv, model, pool.tensor_parallel_size * pool.pipeline_parallel_size)
     beside = _host_pool(job, name) is not None
     handover = job.serve.handover
     if handover is not None and handover.kind == "in_place":

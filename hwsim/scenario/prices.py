@@ -53,7 +53,8 @@ def pricer(machine: Machine) -> Any:
     from hwsim.scenario.lora import work
 
     launch = 0.0 if "launch" in machine.device.ideal else machine.efficiency.launch.graph
-    return AdapterPricer(made, work(machine.job, machine.model, machine.device, launch, machine.tensor_parallel_size))
+    ranks, stages = machine.tensor_parallel_size, machine.shard.layout.pipeline_parallel_size
+    return AdapterPricer(made, work(machine.job, machine.model, machine.device, launch, ranks, stages))
 
 
 def _fitted(cost: Any) -> Any:

@@ -49,6 +49,7 @@ def settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dict
     settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
     settings["scheduling_policy"] = pool.policy
     settings["capture_sizes"] = _capture_sizes(pool, profile, settings)
+    settings["pipeline_parallel_size"] = pool.pipeline_parallel_size
     if pool.batching is not None and pool.batching.kind == "static":
         settings["scheduler"] = "static"
         settings["max_num_seqs"] = getattr(pool.batching, "size", None) or settings["max_num_seqs"]

@@ -171,6 +171,19 @@ class Engine:
         """Whoever read the KV of ``request``, finished with ``keeps_kv``, is done with it at ``alone``."""
         self.remote.releases(request, alone)
 
+    def groups(self) -> list[DecodeRows]:
+        """All rows, by who decodes in one batch."""
+        return [self.rows]
+
+    def decoding(self) -> tuple[int, int]:
+        """Decode rows, and the tokens they attend to."""
+        groups = self.groups()
+        return sum([rows.count for rows in groups]), sum([rows.context() for rows in groups])
+
+    def clear_rows(self) -> None:
+        """Nobody decodes any more, and nobody waits for an output."""
+        self.rows.late.clear()
+
     def requests(self) -> list[Request]:
         """Everyone who is in the engine, in whatever state."""
         return [*self.running, *self.remote.loading, *self.admission.requests(), *self.inbox]

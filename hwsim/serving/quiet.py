@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from hwsim.serving.cruise import find_piece
 from hwsim.serving.pipeline import FAR, least_steps
-from hwsim.serving.stretch import boundary
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
@@ -24,7 +23,7 @@ def quiet_until(engine: Engine) -> int:
     count, due, beat = rows.count, rows.due, rows.beat
     busy = engine.partials or engine.inbox or engine.admission.waiting or engine.mail or engine.ready
     if busy or not (engine.plain and count) or rows.next_due() == beat:
-        call = boundary(engine)
+        call = engine.boundary()
         return FAR if call is None else call
     finish, _, request = due[0]
     steps = finish - beat
@@ -40,7 +39,7 @@ def quiet_until(engine: Engine) -> int:
     if context + count * (steps - 1) > most:
         steps = (most - context) // count + 1
     if steps > 1 and rows.pages(steps) > engine.pool.free:
-        call = boundary(engine)
+        call = engine.boundary()
         return FAR if call is None else call
     return pipeline.end + steps * (base + slope * context) + growth * (steps * (steps - 1) >> 1) - before
 

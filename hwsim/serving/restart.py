@@ -16,9 +16,10 @@ def salvage(engine: Engine) -> list[Request]:
     as after a pre-emption, and goes on from there.  The engine has executed every call before the failure.
     Simplification: the steps in flight still deliver, so a failure takes effect at the end of a step.
     """
-    rows = engine.rows
-    if rows.due and rows.due[0][0] <= rows.beat:
-        end_rows(engine)  # they have had their last step
+    for rows in engine.groups():
+        engine.rows = rows
+        if rows.due and rows.due[0][0] <= rows.beat:
+            end_rows(engine)  # they have had their last step
     waiting, preempted = engine.admission.waiting, engine.preemptions
     queued = [*[waiting.take() for _ in range(len(waiting))], *engine.inbox]
     queued += engine.remote.abandon()
@@ -42,7 +43,7 @@ def restart(engine: Engine) -> None:
     engine.inbox.clear()
     engine.leaving.clear()
     engine.partials.clear()
-    engine.rows.late.clear()
+    engine.clear_rows()
     engine.admission = Admission(engine)
     engine.scheduler = scheduler(engine)
     engine.stalled_until = -1

@@ -133,8 +133,7 @@ class Loads:
             self.kv_usage[i] = (pool.usable - pool.free) / pool.usable
         if self.outlook is not None:
             for i, engine in enumerate(engines):
-                self.rows[i] = engine.rows.count
-                self.contexts[i] = engine.rows.context()
+                self.rows[i], self.contexts[i] = engine.decoding()
                 self.backlog[i] = backlog(engine)
 
 

@@ -10,6 +10,7 @@ from hwsim.cost.bounds import bounds
 from hwsim.cost.efficiency import find as find_efficiency
 from hwsim.cost.price import SUBTICKS_PER_SECOND, StepPrice, StepShape
 from hwsim.cost.roofline import RooflinePricer
+from hwsim.cost.staged import through
 from hwsim.cost.stages import PipelinePricer
 from hwsim.hardware.find import find_device
 from hwsim.model import Shard, find
@@ -136,7 +137,7 @@ def test_tallies_count_sums_under_windows() -> None:
 
 
 @pytest.mark.parametrize("name", ["meta-llama/Llama-3.1-70B", "Qwen/Qwen3-235B-A22B", "google/gemma-2-27b"])
-def test_a_step_is_a_round_through_the_stages(name: str) -> None:
+def test_a_batch_passes_all_stages(name: str) -> None:
     gpu = find_device("H100-SXM", "gpu")
     model, law = find(name), find_efficiency(gpu)
     whole = RooflinePricer(Shard(model, 4), gpu, law, capture_sizes=SIZES)
@@ -145,15 +146,13 @@ def test_a_step_is_a_round_through_the_stages(name: str) -> None:
     def time(pricer: RooflinePricer, rows: int, context: int) -> float:
         return pricer.price(decode(rows), context).device(context) / SUBTICKS_PER_SECOND
 
-    # One row passes all stages: what a single stage takes, and the sends.
-    assert time(whole, 1, 1000) < time(prices, 1, 1000) < 1.1 * time(whole, 1, 1000)
-    # Up to one row per stage a round is one passage; with more, every stage reads its weights for each micro-batch.
-    assert time(prices, 3, 3000) == pytest.approx(time(prices, 1, 1000), rel=0.05)
-    assert time(prices, 64, 64_000) > time(whole, 16, 16_000)
-    # A long prompt goes through in pieces, each stage at work on another: at most twice an ideal quarter.
-    shape = StepShape(0, ((8192, 0),), 1)
-    alone = whole.price(shape, 0).base
-    assert alone / 4 < prices.price(shape, 0).base < alone / 2
+    # All stages together take what a single one would, and the sends; batches follow each other at the slowest's pace.
+    for shape, context in ((decode(1), 1000), (decode(64), 64_000), (StepShape(0, ((8192, 0),), 1), 0)):
+        price, alone = prices.price(shape, context), whole.price(shape, context).device(context)
+        stages = through(price, 4, context, ())
+        assert alone <= sum(stages) < 1.2 * alone
+        assert max(stages) == price.device(context) and sum(stages) <= 4 * max(stages)
+        assert price.device(context) < 0.4 * alone
     for shape, context in ((decode(16), 16_000), (decode(3), 900), (StepShape(3, ((2048, 100),), 4), 900)):
         price, one = prices.price(shape, context), whole.price(shape, context)
         check(price, context)

@@ -105,6 +105,9 @@ def combination(seed: int) -> dict[str, Any]:
             serve["kv_allocation"] = allocation(forms)
         if {"kv_transform", "kv_allocation"} & serve.keys() and forms.random() < 0.8:
             serve.pop("enable_prefix_caching", None)  # few of them share prefixes: let most cases run
+        stages = random.Random(f"{seed}/stages")
+        if stages.random() < 0.25:
+            serve["pipeline_parallel_size"] = stages.choice([2, 2, 4])
         below = random.Random(f"{seed}/tiers")
         if below.random() < 0.4:
             pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]

@@ -93,3 +93,25 @@ def test_states_limit_the_sequences() -> None:
 def test_windows_and_states_run(name: str) -> None:
     summary = run(name, {"max_model_len": 4096})
     assert summary["tpot_ms"]["p50"] > summary["bound"]["tpot_ms"]
+
+
+def test_a_prompt_takes_no_less_for_being_dealt_to_stages() -> None:
+    name = "meta-llama/Llama-3.1-8B"
+    lone = {"requests": 2, "arrivals": {"kind": "closed", "concurrency": 1}, "input_tokens": 1500}
+    ttft = {}
+    for stages in (1, 2, 4):
+        loaded = scenario(name, {"pipeline_parallel_size": stages, "enable_prefix_caching": False}, **lone)
+        ttft[stages] = hwsim.run(loaded).summary["ttft_ms"]["mean"]
+    assert ttft[1] < ttft[2] < ttft[4] < 1.15 * ttft[1]
+
+
+def test_chunks_of_a_prompt_fill_the_stages() -> None:
+    # two chunks in four stages take five quarters of one through all of them
+    name = "meta-llama/Llama-3.1-8B"
+    lone = {"requests": 2, "arrivals": {"kind": "closed", "concurrency": 1}, "input_tokens": 8192}
+    ttft = {}
+    for budget, stages in ((4096, 4), (8192, 4), (4096, 1)):
+        serve = {"pipeline_parallel_size": stages, "max_num_batched_tokens": budget, "enable_prefix_caching": False}
+        ttft[budget, stages] = hwsim.run(scenario(name, serve, **lone)).summary["ttft_ms"]["mean"]
+    assert 0.5 < ttft[4096, 4] / ttft[4096, 1] < 0.72
+    assert ttft[8192, 4] > 1.4 * ttft[4096, 4]

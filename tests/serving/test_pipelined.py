@@ -8,6 +8,7 @@ from itertools import pairwise
 import pytest
 
 from hwsim.cost.price import StepPrice, StepShape
+from hwsim.cost.staged import Staged
 from hwsim.serving.engine import Engine, EngineConfig
 from hwsim.serving.pipelined import PipelinedEngine, StagePipeline
 from hwsim.serving.request import Request
@@ -18,13 +19,13 @@ TICK = 1 << 10
 class StagePricer:
     """Ten ticks a stage, and more per token."""
 
-    def __init__(self, host: int = 0, per_token: int = 0) -> None:
-        self.host, self.per_token = host, per_token
+    def __init__(self, host: int = 0, per_token: int = 0, stages: int = 1) -> None:
+        self.host, self.per_token, self.stages = host, per_token, stages
 
     def price(self, shape: StepShape, context: int) -> StepPrice:
         tokens = shape.rows + sum(new for new, _ in shape.chunks)
-        time = (10 + self.per_token * tokens) * TICK
-        return StepPrice(time, host=self.host * TICK)
+        stage = StepPrice((10 + self.per_token * tokens) * TICK, host=self.host * TICK)
+        return Staged(stage, (stage,) * self.stages)
 
 
 def run(requests: list[tuple[int, int, int]], stages: int, host: int = 0, **fields) -> list[Request]:
@@ -38,7 +39,7 @@ def run(requests: list[tuple[int, int, int]], stages: int, host: int = 0, **fiel
             **fields,
         }
     )
-    engine = PipelinedEngine(config, StagePricer(host))
+    engine = PipelinedEngine(config, StagePricer(host, stages=stages))
     live = [Request(i, *lengths) for i, lengths in enumerate(requests)]
     for request in live:
         engine.submit(request, request.arrival * TICK)
@@ -82,6 +83,7 @@ def test_a_line_of_equal_stages_takes_the_sum_and_the_longest() -> None:
         stages, times = rng.randrange(1, 6), [rng.randrange(1, 30) for _ in range(rng.randrange(1, 9))]
         line = StagePipeline(1, stages)
         for time in times:
+            line.times = [time] * stages
             line.step(0, 0, time)
         assert line.end == sum(times) + (stages - 1) * max(times)
 
@@ -98,7 +100,7 @@ def workload(seed: int, kind: type[Engine], stages: int, *, pieces: bool = False
         scheduling_policy=rng.choice(["fcfs", "priority"]),
         scheduler=rng.choice(["vllm_v1", "vllm_v1", "trtllm"]),
     )
-    engine = kind(config, StagePricer(rng.choice([0, 3, 25]), rng.choice([0, 1])))
+    engine = kind(config, StagePricer(rng.choice([0, 3, 25]), rng.choice([0, 1]), stages))
     requests, time = [], 0
     for index in range(12):
         time += rng.choice([0, 0, 1, 10, rng.randrange(60)])
