@@ -75,7 +75,7 @@ class MappedRows(DecodeRows):
         if most >= self.count:
             return FAR
         first = self.beat % self.page
-        coming = self.phases[first : first + self.page]
+        coming = self.phases[first:] + self.phases[:first]
         if max(coming) <= most:
             return FAR
         return self.beat + next(ahead for ahead, rows in enumerate(coming) if rows > most)
