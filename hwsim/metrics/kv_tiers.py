@@ -29,10 +29,17 @@ def kv_tiers(facts: Mapping[str, Any], tables: Mapping[str, Table], warnings: li
     seconds = float(facts["simulated_seconds"])
     tiers: dict[str, dict[str, Any]] = {}
     for row, device in enumerate(table["device"]):
-        tier = tiers.setdefault(device, {"hit_tokens": 0} | {f"{name}_bytes": 0.0 for name in SHARES})
+        tier = tiers.setdefault(
+            device, {"hit_tokens": 0, "slower_tokens": 0} | {f"{name}_bytes": 0.0 for name in SHARES}
+        )
         tier["hit_tokens"] += int(table["hit_tokens"][row])
+        tier["slower_tokens"] += int(table["slower_tokens"][row])
         for name in SHARES:
             tier[f"{name}_bytes"] += float(table[f"{name}_bytes"][row])
+        access = float(table["io_bytes"][row])
+        if not isnan(access) and seconds > 0:
+            accesses = float(table["read_bytes"][row] + table["written_bytes"][row]) / access
+            tier["iops"] = tier.get("iops", 0.0) + accesses / seconds
         endurance = float(table["endurance_bytes"][row])
         if not isnan(endurance):
             tier["endurance_bytes"] = tier.get("endurance_bytes", 0.0) + endurance
@@ -43,6 +50,13 @@ def kv_tiers(facts: Mapping[str, Any], tables: Mapping[str, Table], warnings: li
         tier["life_years"] = None
         if endurance is not None and written > 0 and seconds > 0:
             tier["life_years"] = endurance / (written / seconds) / YEAR
+        tier.setdefault("iops", None)
+        if tier["slower_tokens"] > 0.1 * tier["hit_tokens"]:
+            share = tier["slower_tokens"] / tier["hit_tokens"]
+            warnings.append(
+                f"{name} is slower than the GPU: {share:.0%} of what was loaded from it would have been computed "
+                "sooner (miss: cheapest does that)"
+            )
         if tier["lost_bytes"] > 0.01 * tier["written_bytes"]:
             share = tier["lost_bytes"] / tier["written_bytes"]
             warnings.append(

@@ -4,8 +4,8 @@
 ``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound; of task
 graphs ``step.time``, ``graph.tflops``, ``link.<from>-<to>.bytes``, ``stream.<name>.busy``,
 ``storage.<place>.read_bytes``, ``.written_bytes`` and ``.life_years``; of KV tiers ``tier.<name>.hit_rate`` (``gpu``
-too), ``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.life_years``, ``prefix.hit_rate`` and
-``link.<name>.bytes``; of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
+too), ``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.iops``, ``.life_years``, ``.slower_tokens``,
+``prefix.hit_rate`` and ``link.<name>.bytes``; of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
 """
 
 from __future__ import annotations
@@ -153,6 +153,8 @@ _TIER = {  # figure -> dimension, better, definition (the tier follows)
     "peak_bytes": ("bytes", "lower", "most bytes of KV in"),
     "read_bytes": ("bytes", "lower", "bytes of KV copied from"),
     "written_bytes": ("bytes", "lower", "bytes of KV copied to"),
+    "iops": ("1/s", "lower", "reads and writes a second of the drives of tier"),
+    "slower_tokens": ("tokens", "lower", "prompt tokens loaded that would have been computed sooner, from tier"),
     "life_years": ("number", "higher", "years until the endurance of the drives is used up at this rate of writes:"),
 }
 
@@ -185,7 +187,7 @@ def find(name: str, where: str = "") -> Metric:
         return Metric(name, "ms", text, ("parts", kind, part), "s", scale=1e-3)
     if family == "tier" and pool and figure in _TIER:
         dimension, better, text = _TIER[figure]
-        unit = {"share": "share", "bytes": "bytes"}.get(dimension, "years")
+        unit = "years" if figure == "life_years" else dimension
         return Metric(name, unit, f"{text} {pool}", ("kv_tiers", pool, figure), dimension, better)
     if name == "prefix.hit_rate":
         text = "prompt tokens that were cached on a GPU or in a tier below it, over all prompt tokens let in"

@@ -48,10 +48,12 @@ def _tiers(described: list[Described], traffics: list[Traffic]) -> Table:
         "device": [d.device for d in described],
         "limit_bytes": np.array([(tier.capacity + tier.staging) * page for tier, page in each]),
         "hit_tokens": np.array([tier.hits * size for tier, _ in each], dtype=np.int64),
+        "slower_tokens": np.array([tier.slower * size for tier, _ in each], dtype=np.int64),
         "chunks": np.array([len(tier.policy.entries) for tier, _ in each], dtype=np.int64),
     }
     for name in FIGURES:
         table[f"{name}_bytes"] = np.array([getattr(tier, name) * page for tier, page in each])
+    table["io_bytes"] = np.array([np.nan if d.io_bytes is None else d.io_bytes for d in described], dtype=np.float64)
     life = [np.nan if d.endurance_bytes is None else d.endurance_bytes for d in described]
     table["endurance_bytes"] = np.array(life, dtype=np.float64)
     return table

@@ -134,7 +134,8 @@ class _Builder:
         tier = Tier(name, pages - staging, EVICTIONS.get(rule.evict or "lru")(), staging)
         if level.group is not None:
             self.shared[shared] = tier
-        self.described[id(tier)] = Described(tier, level.name, page, _endurance(machine, level))
+        io = page / max(len(machine.places[0]), 1) if level.role in DRIVES else None
+        self.described[id(tier)] = Described(tier, level.name, page, _endurance(machine, level), io)
         return tier
 
     def _places(self, level: Level, node: str) -> tuple[str, ...]:

@@ -160,6 +160,8 @@ def _tiers(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         text = f"{name:<14}{share(tier['hit_rate']):>7} of prompt tokens"
         if "limit_bytes" in tier:
             text += f"; peak {gibibytes(tier['peak_bytes'])}, written {gibibytes(tier['written_bytes'])}"
+        if tier.get("iops") is not None:
+            text += f"; {plain(tier['iops'])} accesses/s"
         if tier.get("life_years") is not None:
             text += f"; lives {plain(tier['life_years'])} years"
         yield "KV found" if name == "gpu" else "", text

@@ -216,6 +216,28 @@ def test_what_is_prefetched_waits_less() -> None:
     assert means["while_queued"] < means["on_demand"]
 
 
+def test_a_tier_slower_than_computing_is_used_and_reported() -> None:
+    """A link of 50 MB/s: with `load` it is waited for and a warning says so, with `cheapest` it is left alone."""
+    node = NODE | {"gpu": {"like": "H100-SXM", "pcie": {"bandwidth": "0.05 GB/s"}}}
+    found = {}
+    for miss in ("load", "cheapest"):
+        case = scenario({"tiers": ["gpu", "dram"], "miss": miss}, node=node)
+        found[miss] = hwsim.run(hwsim.load(case))
+    tier = found["load"].summary["kv_tiers"]["dram"]
+    assert tier["slower_tokens"] > 0.9 * tier["hit_tokens"] > 0 and tier["iops"] is None
+    assert any("dram is slower than the GPU" in warning for warning in found["load"].summary["warnings"])
+    assert found["cheapest"].summary["kv_tiers"]["dram"]["slower_tokens"] == 0
+    assert not any("slower than the GPU" in warning for warning in found["cheapest"].summary["warnings"])
+
+
+def test_accesses_of_drives_are_pages_of_ranks() -> None:
+    kv = {"tiers": ["gpu", "dram", "ssd"], "limit": {"dram": "64 MB"}}
+    result = hwsim.run(hwsim.load(scenario(kv, serve={"tensor_parallel_size": 2})))
+    tier, page = result.summary["kv_tiers"]["ssd"], 16 * 131072 / 2  # 16 tokens of an 8B model on one of two ranks
+    moved = tier["read_bytes"] + tier["written_bytes"]
+    assert tier["iops"] == pytest.approx(moved / page / result.summary["simulated_seconds"])
+
+
 @pytest.mark.parametrize(
     ("kv", "words"),
     [
@@ -246,3 +268,32 @@ def test_the_report_draws_the_tiers_and_the_screen_lists_them() -> None:
     found = result.summary["kv_tiers"]
     assert list(found) == ["hit_rate", "gpu", "dram", "ssd"] and found["ssd"]["life_years"] > 0
     assert found["hit_rate"] == pytest.approx(sum(found[name]["hit_rate"] for name in ("gpu", "dram", "ssd")))
+
+
+@pytest.mark.parametrize("write", ["through", "back"])
+def test_the_turns_of_a_session_find_prompts_and_answers_in_tiers(write: str) -> None:
+    """Pages for little more than one prompt: between two turns others have taken them, so hits come from below."""
+    workload = {
+        "arrivals": {"kind": "poisson", "rate": "4 /s"},
+        "input_tokens": 200,
+        "output_tokens": 160,
+        "prefix": None,
+        "requests": None,
+        "sessions": {"count": 12, "turns": 4, "block": 16, "think": {"mean": "1 s", "cv": 0}},
+    }
+    case = scenario({"tiers": ["gpu", "dram"], "write": write}, workload=workload)
+    case["workload"] = {key: value for key, value in case["workload"].items() if value is not None}
+    case["serve"]["num_gpu_blocks_override"] = 130
+    loaded = hwsim.load(case)
+    macro, single = hwsim.run(loaded), hwsim.run(loaded, single_step=True)
+    for name in ("requests", "tiers", "copies"):
+        for column, values in macro.table(name).items():
+            one, other = np.asarray(values), np.asarray(single.table(name)[column])
+            assert np.array_equal(one, other, equal_nan=one.dtype.kind == "f"), (name, column)
+    books(macro)
+    table = macro.table("requests")
+    later = np.asarray(table["turn"]) > 0
+    grown = np.asarray(table["input_tokens"])[later] - 200  # prompts and answers of the turns before
+    share = np.asarray(table["cached_tokens"])[later].sum() / grown.sum()
+    assert share > (0.9 if write == "through" else 0.75)
+    assert macro.table("tiers")["hit_tokens"].sum() > 0.5 * grown.sum()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hwsim.errors import ScenarioError
 from hwsim.workload.requests import Requests
 from hwsim.workload.statistics import statistics
+from hwsim.workload.trace import Trace
 from hwsim.workload.workload import Workload
 
 AZURE = """TIMESTAMP,ContextTokens,GeneratedTokens
@@ -151,3 +153,27 @@ def test_statistics_of_the_real_traces(data_dir: Path) -> None:
     assert mooncake["requests"] == 12031
     assert mooncake["prefix_hit_ratio"] == pytest.approx(0.3664, abs=1e-4)
     assert mooncake["input_tokens"]["p99"] == pytest.approx(85400.4)
+
+
+def test_prefix_ids_that_repeat_wrongly_are_counted(tmp_path: Path) -> None:
+    """An id names all text up to its end, so the id before it is always the same one."""
+    lines = [
+        {"hash_ids": [1, 2, 3]},
+        {"hash_ids": [1, 2, 4]},
+        {"hash_ids": [1, 3]},  # 3 stood behind 2
+        {"hash_ids": [5, 5]},  # twice in one prompt
+        {"hash_ids": [1, 2, 3, 6]},
+        {"hash_ids": [10**15, 10**15 + 1]},
+        {"hash_ids": [10**15 + 1]},
+    ]
+    path = tmp_path / "t.jsonl"
+    rows = [
+        {"timestamp": i, "input_length": 512 * len(line["hash_ids"]), "output_length": 1, **line}
+        for i, line in enumerate(lines)
+    ]
+    path.write_text("\n".join(json.dumps(row) for row in rows))
+    trace = Trace(path)
+    assert len(list(trace.rows())) == len(lines)
+    assert list(trace.remarks.values()) == [3]
+    (text,) = trace.remarks
+    assert "after another id" in text

@@ -49,7 +49,12 @@ def chunks(request: Request, page: int) -> Chunks:
     Keys and page limits are those of :class:`~hwsim.serving.kv.pool.PagePool`: a page that two blocks share belongs
     to the later one.
     """
-    names, block, last = chains(request), request.prefix_block, request.prompt_tokens // page
+    return chunks_of(chains(request), request.prefix_block, request.prompt_tokens, page)
+
+
+def chunks_of(names: list[int], block: int, tokens: int, page: int) -> Chunks:
+    """The chunks of the first ``tokens`` tokens of a text in blocks of ``block`` tokens."""
+    last = tokens // page
     if not names:
         return Chunks([], [])
     each = block // page

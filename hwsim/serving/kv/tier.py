@@ -63,6 +63,7 @@ class Tier:
         "peak",
         "policy",
         "read",
+        "slower",
         "staging",
         "stored",
         "used",
@@ -83,6 +84,7 @@ class Tier:
         self.dropped = 0  # pages that went for good, below the last tier
         self.lost = 0  # pages that went for good since they could not be copied out in time
         self.hits = 0  # pages that a request found here
+        self.slower = 0  # pages among them that would have been computed sooner than they were expected to be loaded
         self.read = 0  # pages copied from here, to the GPU or another tier
         self.written = 0  # pages copied to here
 

@@ -66,7 +66,9 @@ class TierConnector:
         self.miss = miss
         self.prefill = prefill
         self.seconds: Callable[[int, list[Found], int], list[float]] = lambda *_: []
-        self.plans: dict[Request, tuple[int, list[Found]]] = {}  # first page, what to load
+        # first page, what to load, and which of it would be there sooner if it were computed
+        self.plans: dict[Request, tuple[int, list[Found], list[bool]]] = {}
+        self.late: list[bool] = []
 
     def external(self, request: Request, local_tokens: int) -> int:
         """Tokens beyond ``local_tokens`` that are to be loaded."""
@@ -77,7 +79,7 @@ class TierConnector:
         found = self.look(request, start)
         if not found:
             return 0
-        self.plans[request] = (start, found)
+        self.plans[request] = (start, found, self.late)
         return found[-1].end * size - local_tokens
 
     def look(self, request: Request, start: int) -> list[Found]:
@@ -88,7 +90,12 @@ class TierConnector:
             return found
         ends = [start * size, *(part.end * size for part in found)]
         whole = self.prefill.upto(request.known)
-        count = self.miss(
-            self.seconds(self.number, found, start), lambda loaded: whole - self.prefill.upto(ends[loaded])
-        )
+        seconds = self.seconds(self.number, found, start)
+        count = self.miss(seconds, lambda loaded: whole - self.prefill.upto(ends[loaded]))
+        self.late = [False] * count
+        before = 0.0
+        for number in range(count):
+            upto = self.prefill.upto
+            self.late[number] = seconds[number] - before > upto(ends[number + 1]) - upto(ends[number])
+            before = seconds[number]
         return found[:count]

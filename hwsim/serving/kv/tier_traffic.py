@@ -26,7 +26,7 @@ class Rules:
     """How KV moves.
 
     ``write``: ``back`` copies chunks down when the GPU or a tier gives them up, ``through`` to all tiers, one after the
-    other, when a prompt has been computed.
+    other, when a prompt has been computed, and when an answer has been given that a session goes on from.
     ``fetch``: ``on_demand`` begins to load when the scheduler has reached a request and its pages are taken,
     ``while_queued`` brings what lies on slow tiers into the first one from its arrival on, ``layerwise`` lets a
     request go on as soon as what is still missing comes in time for its layer.
@@ -46,6 +46,7 @@ class Described:
     device: str
     page_bytes: float  # over all ranks of a replica
     endurance_bytes: float | None = None
+    io_bytes: float | None = None  # of one access, where it is a drive
 
 
 class Load:
@@ -132,6 +133,11 @@ class Traffic:
                 end = engine.timeline.wall(engine.pipeline.end) if isinstance(engine, Coupled) else engine.pipeline.end
                 self._computed[number] += [(end, request) for request in pool.complete]
             pool.complete.clear()
+        if pool.answers:
+            if self.rules.write == "through" and store.tiers:
+                for answer in pool.answers:
+                    store.put(answer.keys[::-1], answer.sizes()[::-1])
+            pool.answers.clear()
         waiting = self._computed[number]
         while waiting and waiting[0][0] <= time:
             _, request = waiting.pop(0)
@@ -220,11 +226,13 @@ class Traffic:
         """The pages of a request are taken: bring what its connector has found."""
         connector = self.connectors[number]
         store = connector.store
-        page, found = connector.plans.pop(request)
+        page, found, late = connector.plans.pop(request)
         load = self._loads[request] = Load(number, request, len(found))
-        for part in found:
+        for part, slow in zip(found, late, strict=True):
             store.count_hits(part, page)
             pages, page = part.end - page, part.end
+            if slow:
+                store.tiers[part.level].slower += pages
             store.touch(part)
             level = part.level
             if self.staged[level]:

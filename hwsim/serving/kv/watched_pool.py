@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from hwsim.serving.kv.chunks import Chunks, chained, chunks_of
 from hwsim.serving.kv.pool import PagePool
 from hwsim.serving.kv.runs import Node
 from hwsim.serving.request import Request
@@ -12,16 +13,18 @@ from hwsim.serving.request import Request
 class WatchedPool(PagePool):
     """Notes events in two lists that whoever watches it empties; what the pool does is unchanged.
 
+    ``answers``: chunks of prompts with their answers that have been entered since their sessions go on from there.
     ``gone``: (key, pages) of chunks that begin to lose their pages, from the deep end; their whole content was there
     until now.  ``complete``: requests whose whole prompt has been entered in the index.
     """
 
-    __slots__ = ("complete", "gone")
+    __slots__ = ("answers", "complete", "gone")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self.gone: list[tuple[int, int]] = []
         self.complete: list[Request] = []
+        self.answers: list[Chunks] = []
         self.on_evict = self._lost
 
     def _lost(self, node: Node, low: int, high: int) -> None:
@@ -52,3 +55,10 @@ class WatchedPool(PagePool):
         super().register(request, tokens)
         if tokens >= request.prompt_tokens:
             self.complete.append(request)
+
+    def register_answer(self, request: Request, tokens: int) -> None:
+        """Enter an answer in the index, and note what there is now."""
+        super().register_answer(request, tokens)
+        if request.private is None and self.caching:
+            names = chained(request.answer_ids or ())
+            self.answers.append(chunks_of(names, request.prefix_block, tokens, self.block_size))

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import math
+from array import array
 from collections.abc import Iterator
 from pathlib import Path
 
-from hwsim.workload.trace import BadRow, Row, first_line, lines_of, whole
+from hwsim.workload.trace import BadRow, Remark, Row, first_line, lines_of, whole
 
 BLOCK = 512
 OTHER_BLOCK = 16
+DENSE = 1 << 26  # ids below it are looked up in an array of eight bytes each
+STRAY = Remark("requests have prefix ids that stood after another id before; what follows is taken as other text")
 
 
 class Mooncake:
@@ -26,9 +29,9 @@ class Mooncake:
         return line.startswith("{") and '"timestamp"' in line and '"input_length"' in line
 
     @staticmethod
-    def rows(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
-        """(line, row) for every line."""
-        block = 0
+    def rows(path: Path) -> Iterator[tuple[int, Row | BadRow | Remark]]:
+        """(line, row) for every line, and a remark where an id names one text here and another there."""
+        block, order = 0, _Order()
         for number, line in lines_of(path):
             if not line.strip():
                 continue
@@ -39,7 +42,37 @@ class Mooncake:
             except BadRow as problem:
                 yield number, problem
             else:
+                if order.broken_by(row.prefix_ids):
+                    yield number, STRAY
                 yield number, row
+
+
+class _Order:
+    """The id before each id: a block's id names all text up to its end, so it has one predecessor wherever it is."""
+
+    def __init__(self) -> None:
+        self.dense = array("q")
+        self.others: dict[int, int] = {}
+
+    def broken_by(self, ids: tuple[int, ...]) -> bool:
+        """Whether any id of a prompt has stood behind another one before; the first place counts from then on."""
+        if not ids:
+            return False
+        if min(ids) < 0 or max(ids) >= DENSE:
+            pairs = zip(ids, (-1, *ids), strict=False)
+            return sum([self.others.setdefault(name, before) != before for name, before in pairs]) > 0
+        known = self.dense
+        if max(ids) >= len(known):
+            known.frombytes(bytes(8 * (max(ids) + 1 - len(known) + 65536)))
+        broken, before = False, 1
+        for name in ids:
+            first = known[name]
+            if not first:
+                known[name] = before
+            elif first != before:
+                broken = True
+            before = name + 2
+        return broken
 
 
 def _row(line: str, block: int) -> Row:
