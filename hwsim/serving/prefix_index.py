@@ -56,13 +56,15 @@ class PrefixIndex:
                 chain = hash((chain, key))
                 holders[chain] = holders.get(chain, 0) | bit
 
-    def drop(self, chain: int, replica: int) -> None:
-        """``replica`` has lost the block known by ``chain``."""
-        left = self.holders.get(chain, 0) & ~(1 << replica)
-        if left:
-            self.holders[chain] = left
-        else:
-            self.holders.pop(chain, None)
+    def drop(self, chains: Iterable[int], replica: int) -> None:
+        """``replica`` has lost the blocks known by ``chains``."""
+        holders, others = self.holders, ~(1 << replica)
+        for chain in chains:
+            left = holders.get(chain, 0) & others
+            if left:
+                holders[chain] = left
+            else:
+                holders.pop(chain, None)
 
     def clear(self, replica: int) -> None:
         """``replica`` has lost everything."""

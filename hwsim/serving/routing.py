@@ -163,8 +163,8 @@ class HearsKv(Protocol):
         """``replica`` holds the blocks named ``ids``."""
         ...
 
-    def lost(self, chain: int, replica: int) -> None:
-        """``replica`` begins to lose the block known by ``chain``."""
+    def lost(self, chains: Sequence[int], replica: int) -> None:
+        """``replica`` begins to lose the blocks known by ``chains``."""
         ...
 
     def emptied(self, replica: int) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from heapq import heappush
 from typing import Any
 
@@ -80,9 +80,9 @@ class Tiered(Cluster):
         self._forget(number, request)
         self.listener.stored(request.prefix_ids or (), number)
 
-    def _lost(self, number: int, key: int) -> None:
+    def _lost(self, number: int, keys: Sequence[int]) -> None:
         assert self.listener is not None
-        self.listener.lost(key, number)
+        self.listener.lost(keys, number)
 
     def _forget(self, number: int, request: Request) -> None:
         """The prompt of a request is no longer to be computed by a replica."""

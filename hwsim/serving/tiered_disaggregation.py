@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from hwsim.serving.coupled import Coupled
@@ -84,9 +85,9 @@ class TieredDisaggregation(Disaggregation):
             del self.prefilling[request]
             self.loads[PREFILL].prefilling[number] -= request.prompt_tokens
 
-    def _lost(self, number: int, key: int) -> None:
+    def _lost(self, number: int, keys: Sequence[int]) -> None:
         assert self.listener is not None
-        self.listener.lost(key, number)
+        self.listener.lost(keys, number)
 
 
 class TieredGated(TieredDisaggregation, Gated):

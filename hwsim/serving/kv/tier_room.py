@@ -26,13 +26,15 @@ class TierRoom:
         """Bring chunks into a tier one after the other; those that are new there follow each other in runs."""
         entries, count = self.tiers[level].policy.entries, len(keys)
         runs = hasattr(self.tiers[level].policy, "pop")
+        if runs and count > 1 and entries.keys().isdisjoint(keys) and self._bring_run(level, keys, pages, origin):
+            return
         number = 0
         while number < count:
             end = number + 1
             if runs and keys[number] not in entries:
                 while end < count and keys[end] not in entries:
                     end += 1
-            if end - number > 1 and self._bring_run(level, keys[number:end], pages[number:end], origin):
+            if 1 < end - number < count and self._bring_run(level, keys[number:end], pages[number:end], origin):
                 number = end
                 continue
             for place in range(number, end):

@@ -85,7 +85,7 @@ class Traffic:
         self.clock = clock
         self.arrived: Callable[[int, int], object] = lambda number, time: None
         self.computed: Callable[[int, Request], object] | None = None  # a prompt has been entered
-        self.lost: Callable[[int, int], object] | None = None  # a GPU begins to lose a chunk
+        self.lost: Callable[[int, Sequence[int]], object] | None = None  # a GPU begins to lose chunks
         self.described: list[Described] = []
         self._make = lane
         self._lanes: dict[tuple[int, int, int, int], Lane] = {}
@@ -119,12 +119,12 @@ class Traffic:
         pool = engine.pool
         assert isinstance(pool, WatchedPool)
         if pool.gone:
-            gone, pool.gone = pool.gone, []
+            gone, pages = pool.gone, pool.gone_pages
+            pool.gone, pool.gone_pages = [], []
             if self.rules.write == "back" and store.tiers:
-                store.put(*zip(*gone, strict=True))
+                store.put(gone, pages)
             if self.lost is not None:
-                for key, _ in gone:
-                    self.lost(number, key)
+                self.lost(number, gone)
         if pool.complete:
             if self.computed is not None:
                 for request in pool.complete:

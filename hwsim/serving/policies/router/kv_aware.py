@@ -62,9 +62,9 @@ class KvAware:
         """It holds these blocks."""
         self.index.add(ids, replica)
 
-    def lost(self, chain: int, replica: int) -> None:
-        """It loses this block, and with it the way to those behind it."""
-        self.index.drop(chain, replica)
+    def lost(self, chains: Sequence[int], replica: int) -> None:
+        """It loses these blocks, and with each the way to those behind it."""
+        self.index.drop(chains, replica)
 
     def emptied(self, replica: int) -> None:
         """It has failed, and holds nothing."""
