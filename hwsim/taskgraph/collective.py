@@ -1,6 +1,6 @@
-"""A collective of several GPUs as one task: the time of the law, the bytes on every rank's link.
+"""A collective of several GPUs as one task: the time of the law as they are wired, the bytes on every rank's link.
 
-Simplification: all ranks start together and take the same time; without NVLink a ring over PCIe.
+Simplification: all ranks start together and take the same time; between nodes only the links of the GPUs are held.
 """
 
 from __future__ import annotations
@@ -34,13 +34,14 @@ def collective(site: Site, name: str, kind: str, ranks: Sequence[str], size: flo
         for link in names:
             demands[site.fabric.capacity(link)] = sent
     seconds = max(amount / capacity.rate for capacity, amount in demands.items())
-    if linked:
+    device = site.device(ranks[0])
+    if device is not None:
         from hwsim.cost.efficiency import find
+        from hwsim.cost.wired import wired
 
-        device = site.device(ranks[0])
-        assert device is not None
-        law = find(device).collective
-        timed = getattr(law, kind, None)
-        if timed is not None:
-            seconds = max(seconds, timed(count, size))
+        system = site.fabric.system
+        spots = [system.spot(rank) for rank in ranks]
+        law = wired(find(device).collective, system, spots[0].group)
+        if kind in law.curves:
+            seconds = max(seconds, getattr(law, kind)(count, size, len({spot.number for spot in spots})))
     return site.taking(name, "collective", seconds + latency, demands, size=size)
