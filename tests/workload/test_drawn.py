@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from itertools import combinations
+from math import exp
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from hwsim.errors import ScenarioError
 from hwsim.workload.lengths import preset
+from hwsim.workload.lengths.lognormal import shape
 from hwsim.workload.workload import Workload
 
 POISSON = {"kind": "poisson", "rate": "10 /s"}
@@ -57,10 +60,22 @@ def test_lognormal_hits_mean_and_p99() -> None:
     assert np.median(clipped["input_tokens"]) == pytest.approx(100, rel=0.05)
 
 
+def test_any_two_figures_say_the_same_lognormal() -> None:
+    mu, sigma = 5.0, 0.8
+    figures = {
+        "median": exp(mu),
+        "mean": exp(mu + sigma**2 / 2),
+        "p99": exp(mu + 2.3263478740408408 * sigma),
+        "sigma": sigma,
+    }
+    for pair in combinations(figures, 2):
+        assert shape({name: figures[name] for name in pair}) == pytest.approx((mu, sigma)), pair
+
+
 def test_lognormal_that_cannot_be() -> None:
     with pytest.raises(ScenarioError, match="times the mean"):
         drawn(input_tokens={"kind": "lognormal", "mean": 300, "p99": 200})
-    with pytest.raises(ScenarioError, match="mean and p99, or median and sigma"):
+    with pytest.raises(ScenarioError, match="two of mean, median, p99 and sigma"):
         drawn(input_tokens={"kind": "lognormal", "mean": 300})
 
 

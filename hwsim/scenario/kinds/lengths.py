@@ -14,7 +14,7 @@ class Constant(Kind):
 
 
 class Lognormal(Kind):
-    """A lognormal length, from its mean and 99th percentile or its median and ``sigma``, cut to ``min``..``max``."""
+    """A lognormal length from two of ``mean``, ``median``, ``p99`` and ``sigma``, cut to ``min``..``max``."""
 
     kind: Literal["lognormal"]
     mean: Positive | None = None
