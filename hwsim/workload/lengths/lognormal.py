@@ -18,9 +18,9 @@ Z99 = NormalDist().inv_cdf(0.99)
 
 
 def shape(parameters: Mapping[str, Any]) -> tuple[float, float]:
-    """(mu, sigma) of the logarithm: ``mean = exp(mu + sigma^2/2)``, ``median = exp(mu)``, ``p99 = exp(mu + 2.326 sigma)``.
+    """(mu, sigma) of the logarithm, from any two of the figures.
 
-    Any two of the four figures say it.
+    ``mean = exp(mu + sigma^2/2)``, ``median = exp(mu)``, ``p99 = exp(mu + 2.326 sigma)``.
     """
     given = {name: float(parse(parameters[name], "number")) for name in NAMES if parameters.get(name) is not None}
     if len(given) != 2:
@@ -47,7 +47,7 @@ def shape(parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _sigma(mean: float, p99: float) -> float:
-    """``ln(p99 / mean) = z sigma - sigma^2/2``: the smaller root is the less skewed of the two distributions that fit."""
+    """``ln(p99 / mean) = z sigma - sigma^2/2``: the smaller root is the less skewed of the two that fit."""
     ratio = math.log(p99 / mean)
     inside = Z99 * Z99 - 2 * ratio
     if ratio <= 0 or inside < 0:
