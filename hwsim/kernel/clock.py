@@ -171,6 +171,10 @@ class Clock:
         self.events += 1
         return True
 
+    def pending(self) -> bool:
+        """Whether any event is left to happen."""
+        return any(entry[3].__class__ is not Timer or entry[3].time == entry[0] for entry in self.queue)
+
     def count_stale(self) -> None:
         """A timer left an entry behind: once they could be half of a long queue, drop them all (order stays)."""
         self.stale += 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def controlled(
 ) -> Controlled:
     """The engines of a job behind its control plane; ``traffic`` carries KV between their GPUs and what lies below."""
     serve = job.serve
+    pools = [pool for pool in simulation.pools if pool.machine.job is job]
     gate = None
     if serve.admission is not None:
         parameters = serve.admission
@@ -67,9 +69,39 @@ def controlled(
         simulation.clock,
         gate=gate,
         faults=_faults(job, len(engines)),
-        scaling=_scaling(simulation, job, engines),
+        scaling=_scaling(simulation, job, pools, serve.autoscale, job.path("serve.autoscale")),
         outlook=EngineOutlook(engines),
     )
+
+
+def pools_controlled(
+    simulation: Simulation, job: Job, prefill: list[Pool], decode: list[Pool]
+) -> dict[str, Any] | None:
+    """What a control plane does to the pools of a hand-over; None if there is none."""
+    scalings = tuple(
+        _pool_scaling(simulation, job, pools, only) for pools, only in ((prefill, "ttft"), (decode, "tpot"))
+    )
+    declared = [pool for pool in simulation.pools if pool.machine.job is job]
+    numbers = [engine.replica for pool in declared for engine in pool.engines]
+    order = [engine.replica for pool in (*prefill, *decode) for engine in pool.engines]
+    faults = [replace(fault, replica=order.index(numbers[fault.replica])) for fault in _faults(job, len(numbers))]
+    if not faults and scalings == (None, None):
+        return None
+    return {"faults": faults, "scalings": scalings}
+
+
+def _pool_scaling(simulation: Simulation, job: Job, pools: list[Pool], only: str) -> Scaling | None:
+    """The autoscaler of one side; pools of one role scale together."""
+    rules = {pool.machine.pool: job.pools[pool.machine.pool].autoscale for pool in pools}
+    first = pools[0].machine.pool
+    for name, rule in rules.items():
+        if rule != rules[first]:
+            raise ScenarioError.of(
+                "pools of one role scale together",
+                where=job.where(job.pool_path(name, "autoscale")),
+                expected=f"the same autoscale as pool {first}",
+            )
+    return _scaling(simulation, job, pools, rules[first], job.pool_path(first, "autoscale"), only)
 
 
 def _faults(job: Job, engines: int) -> list[Fault]:
@@ -103,20 +135,25 @@ def _faults(job: Job, engines: int) -> list[Fault]:
     return found
 
 
-def _scaling(simulation: Simulation, job: Job, engines: list[Engine]) -> Scaling | None:
-    parameters = job.serve.autoscale
+def _scaling(
+    simulation: Simulation, job: Job, pools: list[Pool], parameters: Any, path: str, only: str | None = None
+) -> Scaling | None:
+    """The autoscaler of the replicas of ``pools`` together; of limits, ``only`` the one that it can keep."""
     if parameters is None:
         return None
     if parameters.kind == "slo":
-        parameters = limited(job, parameters, "serve.autoscale")
-    most = parameters.max if parameters.max is not None else len(engines)
-    where = job.where(job.path("serve.autoscale"))
-    if most > len(engines):
+        parameters = limited(job, parameters, path)
+        if only is not None:
+            parameters = parameters.model_copy(update={"tpot" if only == "ttft" else "ttft": None})
+    engines = sum([len(pool.engines) for pool in pools])
+    most = parameters.max if parameters.max is not None else engines
+    where = job.where(path)
+    if most > engines:
         raise ScenarioError.of(
             "more replicas than there are",
             where=where,
             got=f"max: {most}",
-            expected=f"replicas: {most}, or max <= {len(engines)}",
+            expected=f"replicas: {most}, or max <= {engines}",
         )
     if parameters.min > most:
         raise ScenarioError.of("min is above max", where=where, got=str(parameters.min), expected=f"at most {most}")
@@ -127,13 +164,14 @@ def _scaling(simulation: Simulation, job: Job, engines: list[Engine]) -> Scaling
         _subticks(parameters.every),
         _subticks(parameters.start_up),
         _subticks(parameters.cool_down),
-        _loader(simulation, job, parameters.weights_from, where) if parameters.weights_from is not None else None,
+        _loader(simulation, pools, parameters.weights_from, where) if parameters.weights_from is not None else None,
     )
 
 
-def _loader(simulation: Simulation, job: Job, place: str, where: str) -> Callable[[int, Callable[[], object]], None]:
+def _loader(
+    simulation: Simulation, pools: list[Pool], place: str, where: str
+) -> Callable[[int, Callable[[], object]], None]:
     """Moves the weights of a replica to its GPUs, all ranks side by side, over the capacities of the system."""
-    pools = [pool for pool in simulation.pools if pool.machine.job is job]
     machine = pools[0].machine
     if machine.system is None or machine.room is None:
         raise ScenarioError.of(

@@ -25,6 +25,7 @@ from hwsim.scenario.wall_time import timelines
 from hwsim.serving.adapted import Adapted
 from hwsim.serving.adapters import AdapterCache
 from hwsim.serving.controlled import Controlled
+from hwsim.serving.controlled_pools import ControlledPools
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.fleet import DOWN, STARTING, STOPPED
 from hwsim.serving.side_by_side import SideBySide
@@ -47,9 +48,11 @@ def run_tables(simulation: Simulation, window: tuple[float, float]) -> dict[str,
     if flights:
         tables["handovers"] = handover_table(flights)
     tables |= tier_tables(simulation)
-    fleets = [part for part in simulation.parts if isinstance(part, Controlled)]
+    fleets = [
+        pair for part in simulation.parts if isinstance(part, (Controlled, ControlledPools)) for pair in part.fleets
+    ]
     if fleets:
-        tables["fleet"] = fleet_table([(part.engines, part.fleet) for part in fleets])
+        tables["fleet"] = fleet_table(fleets)
     if simulation.full:
         tables["schedule"] = schedule_table(simulation.engines, *window)
         tables["spans"] = _spans(tables["steps"], window)
@@ -113,8 +116,8 @@ def _totals(simulation: Simulation, pool: Pool) -> Totals:
     whole, tally = pool.pricer.totals(), Tally()
     for part in simulation.parts:
         slowed: list[tuple[int, Scaled]] = []
-        if isinstance(part, Controlled):
-            slowed = [(part.engines[number].replica, scaled) for number, scaled in part.slowed]
+        if isinstance(part, (Controlled, ControlledPools)):
+            slowed = part.slowed
         elif isinstance(part, SideBySide):
             slowed = part.scaled
         for number, scaled in slowed:
@@ -126,7 +129,8 @@ def _totals(simulation: Simulation, pool: Pool) -> Totals:
 
 def _fleet(simulation: Simulation, end: int) -> dict[str, Any] | None:
     """What the control plane did: how long replicas and their GPUs were powered, starts, stops, failures, moves."""
-    fleets = [part for part in simulation.parts if isinstance(part, Controlled)]
+    parts = [part for part in simulation.parts if isinstance(part, (Controlled, ControlledPools))]
+    fleets = [pair for part in parts for pair in part.fleets]
     if not fleets:
         return None
     gpus = {
@@ -137,22 +141,22 @@ def _fleet(simulation: Simulation, end: int) -> dict[str, Any] | None:
     powered = whole = used = 0.0
     meanings = {"started": STARTING, "stopped": STOPPED, "failed": DOWN}
     counts: dict[str, int] = dict.fromkeys(meanings, 0)
-    for part in fleets:
-        for engine, time in zip(part.engines, part.fleet.powered_until(end), strict=True):
+    for engines, fleet in fleets:
+        for engine, time in zip(engines, fleet.powered_until(end), strict=True):
             powered += time / SUBTICKS_PER_SECOND
             used += gpus[engine.replica] * time / SUBTICKS_PER_SECOND
             whole += gpus[engine.replica] * end / SUBTICKS_PER_SECOND
-        for _, _, state in part.fleet.events:
+        for _, _, state in fleet.events:
             for name, meant in meanings.items():
                 counts[name] += state == meant
     return {
-        "replicas": sum(len(part.engines) for part in fleets),
+        "replicas": sum(len(engines) for engines, _ in fleets),
         "replica_seconds": powered,
         "gpu_hours": used / 3600,
         "powered_share": min(used / whole, 1.0) if whole else 1.0,
         **counts,
-        "requests_moved": sum(part.moved for part in fleets),
-        **_adapters([cache for part in fleets if isinstance(part, Adapted) for cache in part.caches]),
+        "requests_moved": sum(part.moved for part in parts),
+        **_adapters([cache for part in parts if isinstance(part, Adapted) for cache in part.caches]),
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,13 +12,16 @@ import yaml
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.errors import ScenarioError
 from hwsim.part import Parts
+from hwsim.scenario.control import pools_controlled
 from hwsim.scenario.coupling import coupled, shares_of
 from hwsim.scenario.routers import gates_of, router_of
 from hwsim.scenario.tiers import traffic_of
+from hwsim.serving.controlled_pools import ControlledPools
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.disaggregation import Disaggregation
 from hwsim.serving.gated import Gated
 from hwsim.serving.handover import Figures, Mover, Side
+from hwsim.serving.outlook import EngineOutlook
 from hwsim.serving.side_by_side import SideBySide, Still
 from hwsim.serving.tiered_disaggregation import TieredDisaggregation, TieredGated
 from hwsim.units import parse, ticks
@@ -58,9 +62,21 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
     if traffic is not None:
         traffic.engines = list(first)
         kind = partial(TieredGated if gated else TieredDisaggregation, traffic=traffic)
+    control = pools_controlled(simulation, job, prefill, decode)
+    if control is not None:
+        kind = partial(ControlledPools, **control)
     if gated:
         kind = partial(kind, gates=gates_of(job))
-    return kind(*whole, simulation.clock, simulation.journal, **options)
+    return _foreseeing(kind(*whole, simulation.clock, simulation.journal, **options), job, first, second)
+
+
+def _foreseeing(found: Any, job: Job, *sides: Sequence[Any]) -> Any:
+    """Give forecasts to the routers that ask for them."""
+    for loads, key, engines in zip(found.loads, ("router", "decode_router"), sides, strict=True):
+        router = getattr(job.serve, key)
+        if router is not None and router.kind == "slo_aware":
+            loads.outlook = EngineOutlook([getattr(engine, "engine", engine) for engine in engines])
+    return found
 
 
 def side_by_side(simulation: Simulation, job: Job, prefill: Pool, decode: Pool, source: Source) -> SideBySide:
@@ -81,7 +97,7 @@ def side_by_side(simulation: Simulation, job: Job, prefill: Pool, decode: Pool, 
     ]
     count = len(sides[0])
     routers = router_of(job, "router", count, simulation.seed), router_of(job, "decode_router", count, simulation.seed)
-    return SideBySide(
+    found = SideBySide(
         *sides,
         source,
         routers,
@@ -94,6 +110,7 @@ def side_by_side(simulation: Simulation, job: Job, prefill: Pool, decode: Pool, 
         share=split.prefill,
         every=ticks(split.every) << SUBTICK_BITS,
     )
+    return _foreseeing(found, job, *sides)
 
 
 def _mover(simulation: Simulation, job: Job, prefill: list[Pool], decode: list[Pool]) -> Mover:

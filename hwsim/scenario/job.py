@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import Problem, ScenarioError
 from hwsim.part import Parts
+from hwsim.scenario.tier_rules import kv_rule
 from hwsim.scenario.tier_rules import problems as tier_problems
 
 if TYPE_CHECKING:
@@ -117,10 +118,15 @@ def _problems(job: Job) -> list[Problem]:
         problems += lora_problems(job)
     serve = job.serve
     if serve.handover is not None:
+        tiered = any(kv_rule(fields) is not None for fields in job.pools.values())
+        watched = serve.router is not None and serve.router.kind == "kv_aware"
+        in_place = serve.handover.kind == "in_place"
+        beside = "pools on the same GPUs" if in_place else "tiers and a hand-over" if tiered else "router kv_aware"
         problems += [
-            Problem(f"not built yet: {key} with a hand-over", where=job.where(job.path(f"serve.{key}")))
+            Problem(f"not built yet: {key} with {beside}", where=job.where(job.path(f"serve.{key}")))
             for key in ("autoscale", "faults", "admission")
-            if getattr(serve, key) is not None and not (key == "admission" and _may_gate(job))
+            if (in_place or (key != "admission" and (tiered or watched)))
+            and any(getattr(fields, key, None) is not None for fields in (serve, *job.pools.values()))
         ]
     for key in ("router", "decode_router"):
         router = getattr(serve, key)
@@ -130,19 +136,17 @@ def _problems(job: Job) -> list[Problem]:
     return list({str(problem): problem for problem in problems}.values())
 
 
-def _may_gate(job: Job) -> bool:
-    """Whether a hand-over has a door: not one between pools on the same GPUs."""
-    handover = job.serve.handover
-    return handover is not None and handover.kind != "in_place"
-
-
 def _role_problems(job: Job) -> list[Problem]:
     """Roles come in pairs, with a way for the KV from one to the other."""
     serve = job.serve
     roles = {fields.role or "both" for fields in job.pools.values()}
     where = job.where(job.path("serve.pools"))
     if roles == {"both"}:
+        own = [name for name, pool in (serve.pools or {}).items() if pool.autoscale is not None]
         return [
+            Problem("autoscale of one pool goes with roles", job.where(job.pool_path(name, "autoscale")), expected=says)
+            for name, says in ((name, "serve.autoscale, for all replicas together") for name in own)
+        ] + [
             Problem(f"{key} is there, but no pool has a role", job.where(job.path(f"serve.{key}")), expected=expected)
             for key, expected in (
                 ("handover", "pools with role: prefill and role: decode"),

@@ -90,10 +90,10 @@ class Adapted(Controlled):
     def _ready(self, request: Request) -> None:
         """Its adapter has come: the engine gets it now."""
         now = self.clock.now << SUBTICK_BITS
-        self._plan(now, lambda time: self._enter(request, self.homes[request], time))
+        self.acts.plan(now, lambda time: self._enter(request, self.homes[request], time))
         self._arm()
 
     def _freed(self, request: Request, time: int) -> None:
         number = self.homes.pop(request, None)
         if number is not None:
-            self._plan(time, lambda then: self.caches[number].release(self.users.of(request), self._ready))
+            self.acts.plan(time, lambda then: self.caches[number].release(self.users.of(request), self._ready))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from hwsim.serving.request import Request
@@ -120,6 +120,16 @@ class Admission:
     def return_loaded(self, request: Request) -> None:
         """Queue a request whose KV has come: before all that hold none."""
         self.waiting.push_loaded(request)
+        self.blocked = False
+
+    def remove(self, request: Request) -> None:
+        """Take a request that holds no KV out of the queue, wherever it stands."""
+        waiting = self.waiting
+        if isinstance(waiting, FcfsQueue):
+            waiting.remove(request)
+        else:
+            waiting[:] = [item for item in waiting if item[3] is not request]
+            heapify(waiting)
         self.blocked = False
 
     def reject_head(self, reason: str | None = None) -> None:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
-from hwsim.cost.price import SUBTICK_BITS, Pricer
+from hwsim.cost.price import SUBTICK_BITS
 from hwsim.cost.scaled import Scaled
 from hwsim.kernel.clock import Clock
+from hwsim.serving.acts import Acts
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.engine import FAR, Engine
 from hwsim.serving.faults import Fault
 from hwsim.serving.fleet import DOWN, DRAINING, OPEN, STARTING, STOPPED, Fleet
 from hwsim.serving.gate import Gate
 from hwsim.serving.request import Request
-from hwsim.serving.restart import salvage
-from hwsim.serving.routing import Outlook, Router
+from hwsim.serving.restart import restore, salvage, slow
+from hwsim.serving.routing import Loads, Outlook, Router
+from hwsim.serving.scaler import Scaler
 from hwsim.serving.scaling import Scaling
 from hwsim.serving.source import Source
 
@@ -50,19 +52,23 @@ class Controlled(Cluster):
         self.loads.outlook = outlook
         self.parked: deque[Request] = deque()
         self.moved = 0  # requests that a failed replica gave back
-        self.acts: list[tuple[int, int, Callable[[int], None]]] = []
-        self.order = 0
+        self.between = 0  # of these, how many have not been sent elsewhere yet
+        self.acts = Acts()
         self.hopes = 0  # replicas that are going to recover
         self.slowed: list[tuple[int, Scaled]] = []
-        self.surplus_since = -1  # since when fewer replicas would do
         self.watches = "counts" if scaling is not None else "nothing"
         for part in (gate, scaling.policy if scaling is not None else None):
             if part is not None and part.sees == "engines":
                 self.watches = "engines"
         for fault in faults:
-            self._plan(fault.at, lambda time, fault=fault: self._strike(fault, time))
+            self.acts.plan(fault.at, lambda time, fault=fault: self._strike(fault, time))
         if scaling is not None:
-            self._plan(scaling.every, self._scale)
+            self.scaler = Scaler(scaling, self.fleet, self.loads, self, self.acts, clock, self._arm)
+
+    @property
+    def fleets(self) -> list[tuple[list[Engine], Fleet]]:
+        """Its replicas and their states."""
+        return [(self.engines, self.fleet)]
 
     def finish(self) -> None:
         """Nothing more comes from outside: the engines do the rest."""
@@ -97,20 +103,19 @@ class Controlled(Cluster):
 
     def _next_outside(self) -> int:
         """The next act, and in a closed loop the next moment of any engine."""
-        act = self.acts[0][0] if self.acts else FAR
+        act = self.acts.moment
         return act if self.before else min(act, self._next_moment())
 
     def _run_until(self, end: int, source: Source) -> None:
         settled = -1
         while True:
-            act = self.acts[0][0] if self.acts else FAR
+            act = self.acts.moment
             arrival = source.next_time()
             time = min(self._next_outside(), FAR if arrival is None else arrival)
             if time > end:
                 return
             if act == time:
-                _, _, do = heappop(self.acts)
-                do(time)
+                self.acts.do()
             elif arrival == time:
                 self._receive(source.pop(), time)
             elif settled < time:
@@ -119,10 +124,6 @@ class Controlled(Cluster):
             else:
                 _, number = heappop(self.heap)
                 self._advance(number, time, inclusive=True)
-
-    def _plan(self, time: int, do: Callable[[int], None]) -> None:
-        self.order += 1
-        heappush(self.acts, (time, self.order, do))
 
     # -- requests ------------------------------------------------------------------------------------------------
 
@@ -161,7 +162,6 @@ class Controlled(Cluster):
         if self.due[number] > time:
             self.due[number] = time
             heappush(self.heap, (time, number))
-
         self._entered(request, number)
 
     def _entered(self, request: Request, number: int) -> None:
@@ -183,6 +183,7 @@ class Controlled(Cluster):
 
     def _again(self, requests: list[Request], time: int) -> None:
         """Requests that lost their replica go to another one; they were let in once."""
+        self.between -= len(requests)
         for request in requests:
             if self.fleet.open:
                 self._watch(time)
@@ -198,7 +199,7 @@ class Controlled(Cluster):
         if fault.kind == "slow":
             self._slow(number, fault.factor, time)
             if fault.until is not None:
-                self._plan(fault.until, lambda then: self._restore(number, then))
+                self.acts.plan(fault.until, lambda then: self._restore(number, then))
             return
         if self.fleet.states[number] not in (OPEN, DRAINING):
             return  # nothing runs there
@@ -208,116 +209,51 @@ class Controlled(Cluster):
             self.loads.ended(number, request)
         self.moved += len(requests)
         self._emptied(number, requests)
+        self.between += len(requests)
         self.fleet.turn(number, DOWN, time)
         self.calls[number] = FAR
         self._hear(number, time)
         again = max(time + fault.detect, engine.pipeline.end)
         if fault.until is not None:
             self.hopes += 1
-            self._plan(max(fault.until, again), lambda then: self._recover(number, then))
+            self.acts.plan(max(fault.until, again), lambda then: self._recover(number, then))
         if requests:
-            self._plan(again, lambda then: self._again(requests, then))
+            self.acts.plan(again, lambda then: self._again(requests, then))
         if not self.fleet.open and self.parked:
-            self._flush(time)
+            self.opened(time)
 
     def _recover(self, number: int, time: int) -> None:
         self.hopes -= 1
         self.fleet.turn(number, OPEN, time)
-        self._flush(time)
-
-    def _flush(self, time: int) -> None:
-        """Those who were parked are looked at again."""
-        parked, self.parked = list(self.parked), deque()
-        for request in parked:
-            self._receive(request, time)
+        self.opened(time)
 
     def _slow(self, number: int, factor: float, time: int) -> None:
-        engine = self.engines[number]
-        slowed = Scaled(engine.pricer, factor)
-        self.slowed.append((number, slowed))
-        self._reprice(number, slowed, time)
+        self.slowed.append((self.engines[number].replica, slow(self.engines[number], factor)))
+        self._advance(number, time)
 
     def _restore(self, number: int, time: int) -> None:
         self._advance(number, time)
-        pricer = self.engines[number].pricer
-        assert isinstance(pricer, Scaled)
-        self._reprice(number, pricer.inner, time)
-
-    def _reprice(self, number: int, pricer: Pricer, time: int) -> None:
-        """Calls from ``time`` on cost what ``pricer`` says; the next moment of the engine moves with that."""
-        engine = self.engines[number]
-        engine.pricer = pricer
-        engine.forget_prices()
+        restore(self.engines[number])
         self._advance(number, time)
 
-    # -- scaling -------------------------------------------------------------------------------------------------
+    # -- what an autoscaler is told (see :mod:`hwsim.serving.scaler`) ----------------------------------------------
 
-    def _scale(self, time: int) -> None:
-        """Ask the policy, and start or stop replicas; go on while anything is left to serve."""
-        scaling, fleet = self.scaling, self.fleet
-        assert scaling is not None
+    def watch(self, time: int) -> Loads:
+        """The loads that it may see at ``time``."""
         self._watch(time)
-        self._stop_idle(time)
-        busy = any(self.loads.requests) or self.parked or self.source.next_time() is not None
-        if not busy and not self.hopes:
-            return
-        coming = fleet.count(STARTING)
-        wanted = scaling.policy.desired(self.view, len(self.parked), coming)
-        wanted = max(scaling.least, min(scaling.most, wanted))
-        have = len(fleet.open) + coming
-        if wanted > have:
-            self._start_more(wanted - have, time)
-        if wanted >= have:
-            self.surplus_since = -1
-        elif self.surplus_since < 0:
-            self.surplus_since = time
-        if self.surplus_since >= 0 and time - self.surplus_since >= scaling.cool_down:
-            self._drain(have - wanted, time)
-            self.surplus_since = -1
-        self._plan(time + scaling.every, self._scale)
+        return self.view
 
-    def _start_more(self, count: int, time: int) -> None:
-        """Replicas that are running dry come back at once; others start."""
-        fleet = self.fleet
-        for _ in range(count):
-            number = fleet.first(DRAINING)
-            if number is not None:
-                fleet.turn(number, OPEN, time)
-                continue
-            number = fleet.first(STOPPED)
-            if number is None:
-                return
-            fleet.turn(number, STARTING, time)
-            self._load(number)
+    def waiting(self) -> int:
+        """Requests that are parked."""
+        return len(self.parked)
 
-    def _load(self, number: int) -> None:
-        scaling = self.scaling
-        assert scaling is not None
-        now = self.clock.now << SUBTICK_BITS
+    def going_on(self) -> bool:
+        """Whether anything is left to serve."""
+        held = any(self.loads.requests) or self.parked or self.between
+        return bool(held or self.hopes) or self.source.next_time() is not None
 
-        def loaded() -> None:
-            then = self.clock.now << SUBTICK_BITS
-            self._plan(then + scaling.start_up, lambda time: self._opened(number, time))
-            self._arm()
-
-        if scaling.load_weights is None:
-            self._plan(now + scaling.start_up, lambda time: self._opened(number, time))
-        else:
-            scaling.load_weights(number, loaded)
-
-    def _opened(self, number: int, time: int) -> None:
-        self.fleet.turn(number, OPEN, time)
-        self._flush(time)
-
-    def _drain(self, count: int, time: int) -> None:
-        for _ in range(count):
-            number = self.fleet.last(OPEN)
-            if number is None or len(self.fleet.open) <= 1:
-                return
-            self.fleet.turn(number, DRAINING, time)
-        self._stop_idle(time)
-
-    def _stop_idle(self, time: int) -> None:
-        for number, state in enumerate(self.fleet.states):
-            if state == DRAINING and not self.loads.requests[number]:
-                self.fleet.turn(number, STOPPED, time)
+    def opened(self, time: int) -> None:
+        """A replica takes requests again: those who were parked are looked at."""
+        parked, self.parked = list(self.parked), deque()
+        for request in parked:
+            self._receive(request, time)

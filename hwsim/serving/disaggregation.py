@@ -7,10 +7,11 @@ from functools import partial
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
+from hwsim.serving.acts import Acts
 from hwsim.serving.agenda import Agenda
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.engine import FAR, Engine
-from hwsim.serving.flight import Flight, Handovers
+from hwsim.serving.flight import Flight, Handovers, leg_of
 from hwsim.serving.handover import Connector, Mover
 from hwsim.serving.journal import Journal
 from hwsim.serving.remote import LOADING
@@ -31,6 +32,7 @@ class Disaggregation:
     the first step boundary after the last byte lets it in.  The ``connector`` says in which order these things happen.
     Back-pressure follows from the pins: a prefill engine whose pages nobody reads admits nobody.
 
+    Acts of a control plane (``acts``) come before arrivals and calls of their moment; here nobody plans any.
     Engines are looked at when a call of theirs can matter to others: prefill engines always, decode engines only
     while somebody waits there for pages (or for an answer, in a closed loop); otherwise they lag behind the clock.
     """
@@ -66,6 +68,7 @@ class Disaggregation:
         self.refreshed = [-1, -1]
         self.seen = Seen()
         self.agenda = Agenda(len(self.engines))
+        self.acts = Acts()
         self.calls = [FAR] * len(self.engines)
         self.wants = [0] * len(self.engines)  # requests that wait for pages there
         self.flights: dict[Request, Flight] = {}  # by leg and by request
@@ -101,17 +104,22 @@ class Disaggregation:
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def _wake(self) -> None:
-        clock, agenda, source = self.clock, self.agenda, self.source
+        clock, agenda, source, acts = self.clock, self.agenda, self.source, self.acts
         end = clock.now << SUBTICK_BITS
         while True:
             moment, arrival = agenda.next(), source.next_time()
             time = moment if arrival is None or moment < arrival else arrival
+            act = acts.moment <= time
+            if act:
+                time = acts.moment
             if time > end:
                 tick = -(-time >> SUBTICK_BITS)
                 if time >= FAR or not clock.skip(tick):  # a transfer may end first
                     break
                 end = tick << SUBTICK_BITS
-            if arrival == time:
+            if act:
+                acts.do()
+            elif arrival == time:
                 self._arrive(source.pop(), time)
             else:
                 self._advance(agenda.pop(moment), moment)
@@ -122,6 +130,8 @@ class Disaggregation:
         moment = self.agenda.next()
         if arrival is not None and arrival < moment:
             moment = arrival
+        if self.acts.moment < moment:
+            moment = self.acts.moment
         if moment < FAR:
             self.timer.set(max(-(-moment >> SUBTICK_BITS), self.clock.now))
         else:
@@ -200,22 +210,13 @@ class Disaggregation:
     # -- a request's way -----------------------------------------------------------------------------------------
 
     def _arrive(self, request: Request, time: int) -> None:
-        if request.prompt_tokens < self.local_below:
+        if request.known < self.local_below:
             number = self._choose(DECODE, request, time)
             self.engines[number].submit(request, time)
             self._post(number, time)
             return
         number = self._choose(PREFILL, request, time)
-        leg = Request(
-            request.index,
-            request.arrival,
-            request.prompt_tokens,
-            1,
-            priority=request.priority,
-            prefix_ids=request.prefix_ids,
-            prefix_block=request.prefix_block,
-        )
-        leg.keeps_kv = True
+        leg = leg_of(request)
         flight = Flight(request, leg, number)
         self.flights[request] = self.flights[leg] = flight
         refusal = self.engines[number].admission.refusal(leg)
@@ -234,7 +235,7 @@ class Disaggregation:
         request = flight.request
         request.status, request.reason = "rejected", reason
         self.journal.rejected(self.numbers[number], request)
-        self.loads[PREFILL].ended(number, flight.leg)
+        self.loads[PREFILL].ended(number, request)
         self.source.answered(request, time)
 
     def _prefill(self, flight: Flight, time: int) -> None:
@@ -249,8 +250,8 @@ class Disaggregation:
             flight.decode = self._choose(DECODE, request, time)
         number = flight.decode
         flight.asked = time
-        request.remote_tokens = request.prompt_tokens
-        request.prefilled = self.connector.sends_first_output
+        request.remote_tokens = flight.leg.prompt_tokens
+        request.prefilled = self.connector.sends_first_output and not request.emitted
         self.wants[number] += 1
         engine = self.engines[number]
         engine.submit(request, time)
@@ -283,16 +284,19 @@ class Disaggregation:
             self._refuse(flight, flight.prefill, leg.reason, time)
             return
         flight.prefilled = time
-        self.loads[PREFILL].ended(flight.prefill, leg)
+        self.loads[PREFILL].ended(flight.prefill, request)
         self.shipping.computed(flight)
         if request.status == "rejected":  # by decode, meanwhile
             self._release(flight, time)
             return
-        request.cached_tokens, request.scheduled = max(leg.cached_tokens, 0), leg.scheduled
+        if not request.emitted:
+            request.cached_tokens, request.scheduled = max(leg.cached_tokens, 0), leg.scheduled
         if not self.connector.asks_at_arrival:
             self._ask(flight, time)
+            if request.status == "rejected":  # at once: it could never fit there
+                return
         if not self.connector.needs_room:
-            flight.tokens = request.prompt_tokens
+            flight.tokens = leg.prompt_tokens
         if not self.connector.needs_room or flight.reserved >= 0:
             self.shipping.send_rest(flight)
 
@@ -306,7 +310,7 @@ class Disaggregation:
                     self._release(flight, time)
             elif self.connector.prefill_waits:  # it never began
                 del self.flights[flight.leg]
-                self.loads[PREFILL].ended(flight.prefill, flight.leg)
+                self.loads[PREFILL].ended(flight.prefill, request)
         self.source.answered(request, time)
 
     # -- its KV ------------------------------------------------------------------------------------------------------
@@ -325,11 +329,13 @@ class Disaggregation:
         self.handovers.add(flight, self.numbers[flight.prefill], self.numbers[flight.decode], size)
         source, home = self.engines[flight.prefill], self.engines[flight.decode]
         scheduled = flight.leg.scheduled
-        if scheduled is not None:  # as the clock of the engine that writes the request down shows it
+        if (
+            scheduled is not None and not flight.request.emitted
+        ):  # as the clock of the engine that writes the request down shows it
             if isinstance(source, Coupled):
                 scheduled = source.timeline.wall(scheduled)
             flight.request.scheduled = home.known_alone(scheduled) if isinstance(home, Coupled) else scheduled
-        if self.connector.answers_first:
+        if self.connector.answers_first and not flight.request.emitted:
             first = flight.prefilled
             flight.request.first_token = home.known_alone(first) if isinstance(home, Coupled) else first
         home.kv_arrived(flight.request, time)
@@ -344,9 +350,10 @@ class Disaggregation:
         if self._busy(engine) or self.coupled[flight.prefill]:
             self._post(flight.prefill, time)
 
-    def _place(self, flight: Flight) -> None:
+    def _place(self, flight: Flight) -> bool:
         """The first bytes go: the pair is known from the start."""
-        flight.decode = self._choose(DECODE, flight.request, flight.started)
+        flight.decode = self._choose(DECODE, flight.request, self.clock.now << SUBTICK_BITS)
+        return True
 
     # -- choosing ------------------------------------------------------------------------------------------------
 
@@ -355,9 +362,12 @@ class Disaggregation:
         router, loads = self.routers[side], self.loads[side]
         if router.sees != "nothing":
             self._look(side, time)
-        number = router.route(self.seen.turn(request), self.views[side])
+        number = self._route(side, request)
         loads.sent(number, request)
         return number + (self.first_decode if side == DECODE else 0)
+
+    def _route(self, side: int, request: Request) -> int:
+        return self.routers[side].route(self.seen.turn(request), self.views[side])
 
     def _look(self, side: int, time: int) -> None:
         router = self.routers[side]

@@ -19,6 +19,7 @@ class Flight:
         "asked",
         "chunks",
         "decode",
+        "dropped",
         "leg",
         "moving",
         "prefill",
@@ -46,6 +47,7 @@ class Flight:
         self.chunks: deque[tuple[int, int]] = deque()  # (end of a step, tokens computed by then), not yet sent
         self.sent = 0
         self.moving = 0  # parts under way
+        self.dropped = False  # its KV is of no use any more: what is under way runs out
 
     def waits_for(self) -> str:
         """What has not happened, in words."""
@@ -56,6 +58,24 @@ class Flight:
         if self.asked >= 0 and self.reserved < 0:
             return f"pages at decode replica {self.decode}, while it holds those of prefill replica {self.prefill}"
         return f"its KV on the way from replica {self.prefill} to {self.decode}"
+
+
+def leg_of(request: Request) -> Request:
+    """The prompt of a request (and what of its answer was delivered before) as one of prefill alone."""
+    ids = request.prefix_ids
+    if request.emitted and ids is not None:  # the last block may hold what was answered
+        ids = ids[: request.prompt_tokens // request.prefix_block]
+    leg = Request(
+        request.index,
+        request.arrival,
+        request.known,
+        1,
+        priority=request.priority,
+        prefix_ids=ids,
+        prefix_block=request.prefix_block,
+    )
+    leg.keeps_kv = True
+    return leg
 
 
 class LegJournal(Journal):

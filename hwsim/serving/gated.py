@@ -45,12 +45,12 @@ class Gated(Disaggregation):
         loads, engines = self.loads[side], self._side(side)
         if gate.sees == "engines":
             first = self.first_decode if side == DECODE else 0
-            for number in range(first, first + len(engines)):
+            for number in [first + place for place in loads.open]:
                 self.engines[number].advance(time)
                 call = self.engines[number].boundary()
                 self.calls[number] = FAR if call is None else call
                 self._hear(number, time)
             loads.outlook = self.outlooks[side]
             loads.look(engines)
-        reasons = [gate.refusal(self.seen.turn(request), number, loads) for number in range(len(engines))]
-        return reasons[0] if all(reason is not None for reason in reasons) else None
+        reasons = [gate.refusal(self.seen.turn(request), number, loads) for number in loads.open]
+        return reasons[0] if reasons and all(reason is not None for reason in reasons) else None

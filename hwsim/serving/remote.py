@@ -68,9 +68,8 @@ class Remote:
     def abandon(self) -> list[Request]:
         """The engine has failed: requests whose KV was to come wait for it no more, and nothing is under way."""
         waiting = [*self.loading, *self.ready]
-        self.loading.clear()
-        self.ready.clear()
-        self.mail.clear()
+        for held in (self.loading, self.ready, self.kept, self.mail):
+            held.clear()
         return waiting
 
     # -- messages ------------------------------------------------------------------------------------------------

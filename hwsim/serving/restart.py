@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hwsim.cost.scaled import Scaled
 from hwsim.serving.admission import Admission
 from hwsim.serving.ending import end_rows
 from hwsim.serving.engine import Engine
@@ -59,3 +60,34 @@ def _forget(request: Request) -> None:
     request.rows = None
     request.join_beat = -1
     request.computed = 0
+    request.remote_tokens = request.load_tokens = 0
+    request.prefilled = False
+
+
+def withdraw(engine: Engine, request: Request, alone: int) -> None:
+    """Take out a request that waits for KV (in the queue, or with pages for it): none is going to come."""
+    remote, queue = engine.remote, engine.admission
+    if request in engine.inbox:
+        engine.inbox.remove(request)
+    elif request in remote.loading:
+        del remote.loading[request]
+        engine.pool.release(request, 0)
+    else:
+        queue.remove(request)
+    queue.blocked = False
+    engine.stalled_until = min(engine.stalled_until, alone)
+    _forget(request)
+
+
+def slow(engine: Engine, factor: float) -> Scaled:
+    """Calls that the engine has not made yet cost ``factor`` times as much; returns the prices that it goes on with."""
+    engine.pricer = found = Scaled(engine.pricer, factor)
+    engine.forget_prices()
+    return found
+
+
+def restore(engine: Engine) -> None:
+    """The engine is as fast as it was."""
+    assert isinstance(engine.pricer, Scaled)
+    engine.pricer = engine.pricer.inner
+    engine.forget_prices()

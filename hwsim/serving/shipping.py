@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class Shipping:
     """Sends the KV of flights in parts, and says when the last of them has come.
 
-    ``place(flight)`` names its decode engine where that is not known yet; ``landed(flight)`` is called once the prompt
-    has been computed and every part of it has come.  Simplification: the layers that go while a prompt is computed
+    ``place(flight)`` names its decode engine where that is not known yet, or says that there is none;
+    ``landed(flight)`` is called once the prompt has been computed and every part of it has come, or when the parts of
+    a flight that was dropped have run out.  Simplification: the layers that go while a prompt is computed
     (all but the last) go from the moment that its computing is scheduled.
     """
 
@@ -30,7 +31,7 @@ class Shipping:
         connector: Connector,
         mover: Mover,
         clock: Clock,
-        place: Callable[[Flight], object],
+        place: Callable[[Flight], bool],
         landed: Callable[[Flight], object],
     ) -> None:
         self.engines = engines
@@ -79,14 +80,14 @@ class Shipping:
     def send_layers(self, flight: Flight) -> None:
         """Send all layers but the last of a prompt that is being computed."""
         if flight.leg.scheduled is not None:
-            whole = flight.request.prompt_tokens
+            whole = flight.leg.prompt_tokens
             self._send_upto(flight, whole - -(-whole // self.mover.figures.layers))
 
     def _send_upto(self, flight: Flight, tokens: int) -> None:
         """Send of the first ``tokens`` tokens what decode wants and has not been sent, if it has a place for them."""
         if self.connector.needs_room and flight.reserved < 0:
             return
-        whole = flight.request.prompt_tokens
+        whole = flight.leg.prompt_tokens
         skip = whole - flight.tokens if flight.tokens else 0
         upto = min(tokens, whole) - skip
         if upto > flight.sent:
@@ -107,11 +108,11 @@ class Shipping:
             self.landed(flight)
 
     def _send(self, flight: Flight, tokens: int) -> None:
+        if flight.decode < 0 and not self.place(flight):
+            return
         first = flight.started < 0
         if first:
             flight.started = self.clock.now << SUBTICK_BITS
-            if flight.decode < 0:
-                self.place(flight)
         flight.sent += tokens
         flight.moving += 1
         self.mover.send(
@@ -125,5 +126,5 @@ class Shipping:
 
     def _moved(self, flight: Flight) -> None:
         flight.moving -= 1
-        if not flight.moving and flight.prefilled >= 0 and flight.sent >= flight.tokens:
+        if not flight.moving and (flight.dropped or (flight.prefilled >= 0 and flight.sent >= flight.tokens)):
             self.landed(flight)

@@ -103,7 +103,7 @@ def plan(engine: Engine, call: int, limit: int) -> Plan:
     else:
         regime = SINGLE
     steps = rows.next_due() - rows.beat
-    if engine.single_step or regime == SINGLE or (engine.leaving and engine.admission.waiting):
+    if engine.single_step or regime == SINGLE or (engine.leaving and (engine.admission.waiting or engine.ready)):
         return regime, 1, host, device, slope, context, price
     if context + count * (steps - 1) > price.limit:
         steps = (price.limit - context) // count + 1

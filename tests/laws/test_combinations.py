@@ -15,7 +15,7 @@ from hwsim.part import Parts
 from hwsim.serving import engine_profile
 from tests.laws.draw import Undrawable, drawn, kinds, preset_names
 
-CASES = 60  # that run; others are refused with a reason, as a person's would be
+CASES = 90  # that run; others are refused with a reason, as a person's would be
 MOST_TRIES = 600
 MODELS = ["meta-llama/Llama-3.1-8B", "Qwen/Qwen2.5-7B", "Qwen/Qwen3-8B", "meta-llama/Llama-2-7b-hf"]
 NODES = ["dgx-h100", "hgx-a100"]
@@ -73,12 +73,20 @@ def combination(seed: int) -> dict[str, Any]:
             serve[question] = one_of(question, rng)
     controls = random.Random(f"{seed}/control")
     for question in ("admission", "autoscale"):
-        if controls.random() < 0.15:
+        if controls.random() < 0.22:
             serve[question] = one_of(question, controls)
-    if controls.random() < 0.2:
-        serve["faults"] = faults(serve["replicas"], controls)
-    if controls.random() < 0.25 and not {"admission", "autoscale", "faults"} & serve.keys():
+    apart = controls.random() < 0.3
+    if apart:
         serve |= roles(serve.pop("replicas"), controls)
+    for key in ("max", "min"):  # no more replicas than there are
+        if key in serve.get("autoscale", {}):
+            serve["autoscale"][key] = 1 if key == "min" else min(replicas(serve))
+    if controls.random() < 0.2:
+        serve["faults"] = faults(sum(replicas(serve)), controls)
+    adapters = random.Random(f"{seed}/adapters")
+    lora = adapters.random() < 0.15
+    if lora:
+        serve["lora"] = {"rank": adapters.choice([8, 64]), "max_loras": adapters.choice([1, 4])}
     arrivals = one_of("arrivals", rng)
     if arrivals["kind"] == "trace":
         arrivals = {"kind": "poisson", "rate": "20 /s"}
@@ -88,6 +96,8 @@ def combination(seed: int) -> dict[str, Any]:
         "input_tokens": one_of("lengths", rng),
         "output_tokens": one_of("lengths", rng),
     }
+    if lora:
+        workload["adapters"] = {"count": adapters.choice([2, 9]), "skew": adapters.choice([0, 1])}
     if arrivals["kind"] in ("poisson", "closed", "gamma") and controls.random() < 0.4:
         del workload["requests"]
         workload["sessions"] = sessions(controls)
@@ -131,6 +141,11 @@ def allocation(rng: random.Random) -> dict[str, Any]:
     return found
 
 
+def replicas(serve: dict[str, Any]) -> list[int]:
+    """How many replicas each pool has."""
+    return [pool.get("replicas", 1) for pool in serve.get("pools", {"serve": serve}).values()]
+
+
 def tiers(rng: random.Random) -> dict[str, Any]:
     """KV memory below the GPU, with any policies."""
     names = rng.choice([["dram"], ["dram", "ssd"], ["ssd"]])
@@ -146,7 +161,9 @@ def tiers(rng: random.Random) -> dict[str, Any]:
 
 def roles(replicas: int, rng: random.Random) -> dict[str, Any]:
     """Prefill and decode apart, with any kind of hand-over over a link of their own or the machine's."""
-    handover = drawn(rng.choice(list(kinds("handover", "hwsim.serving.policies.handover").values())), rng)
+    ways = kinds("handover", "hwsim.serving.policies.handover")
+    ways = [*[ways["in_place"]] * 3, *ways.values()]  # most other parts do not go with it: often, to be seen at all
+    handover = drawn(rng.choice(ways), rng)
     if handover["kind"] == "in_place":
         split = drawn(rng.choice(list(kinds("split", "hwsim.serving.policies.split").values())), rng)
         pools = {"p": {"role": "prefill", "replicas": replicas}, "d": {"role": "decode"}}
@@ -224,11 +241,19 @@ def test_every_combination_keeps_the_laws() -> None:
     assert ran == CASES, f"only {ran} of {MOST_TRIES} combinations could run"
     assert {f"engine {name}" for name in engine_profile.names()} <= set(seen), seen
     assert {"arrivals poisson", "arrivals closed", "lengths lognormal", "lengths preset"} <= set(seen), seen
+    controlled = {f"{part}{pools}" for part in ("autoscale", "faults") for pools in ("", " with a hand-over")}
+    assert controlled <= set(seen), seen
+    assert {"lora", "split with a hand-over", "sessions through an API server"} <= set(seen), seen
 
 
 def used(scenario: dict[str, Any]) -> list[str]:
     """The kinds in a combination, by name."""
-    names = [f"engine {scenario['serve']['engine']}"]
+    serve = scenario["serve"]
+    names = [f"engine {serve['engine']}"]
+    beside = " with a hand-over" if "handover" in serve else ""
+    names += [f"{part}{beside}" for part in ("autoscale", "faults", "lora", "split") if part in serve]
+    if "sessions" in scenario["workload"] and "cost" not in scenario:
+        names.append("sessions through an API server")
     for question, (_, (section, key)) in QUESTIONS.items():
         if key in scenario[section]:
             names.append(f"{question} {scenario[section][key]['kind']}")

@@ -185,6 +185,18 @@ def test_roles_need_each_other(serve: dict[str, Any], says: str) -> None:
         hwsim.run(scenario(serve=serve))
 
 
+@pytest.mark.parametrize("kind", [kind for kind in CONNECTORS.names() if kind != "in_place"])
+def test_what_decode_refuses_sends_nothing(kind: str) -> None:
+    """A prompt that prefill can compute, but no decode replica can hold: refused, and prefill goes on with others."""
+    pools = {"p": {"role": "prefill"}, "d": {"role": "decode", "num_gpu_blocks_override": 100}}
+    lengths = {"kind": "empirical", "values": [1000, 2000], "weights": [1, 1]}
+    work = {"requests": 20, "arrivals": {"kind": "constant", "rate": "20 /s"}, "input_tokens": lengths}
+    result = hwsim.run(scenario(serve={"handover": kind, "pools": pools}, workload=work))
+    counts = result.summary["requests"]
+    assert counts["completed"] + counts["rejected"] == 20 and 0 < counts["rejected"] < 20
+    assert result.summary["handover"]["requests"] == counts["completed"]
+
+
 def test_times_of_a_flight_are_ticks_of_the_clock() -> None:
     _, cluster = run(3, "mooncake")
     assert TICK == 1024 and cluster.clock.now >= max(cluster.handovers.table()["arrived"].tolist())

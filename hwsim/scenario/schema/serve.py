@@ -117,6 +117,7 @@ class Engine(Record):
         Annotated[Kind, Choice("kv_allocation", "hwsim.serving.policies.allocation"), Short("kind")] | None
     ) = None
     kv_transform: Annotated[Kind, Choice("kv_transform", "hwsim.model.transforms"), Short("kind")] | None = None
+    autoscale: Annotated[Kind, Choice("autoscale", "hwsim.serving.policies.autoscale"), Short("kind")] | None = None
     place: Place | None = None
     cost: Cost | None = None
 
@@ -145,7 +146,6 @@ class Serve(Engine):
     lora: Lora | None = None
     split: Annotated[Kind, Choice("split", "hwsim.serving.policies.split"), Short("kind")] | None = None
     admission: Annotated[Kind, Choice("admission", "hwsim.serving.policies.admission"), Short("kind")] | None = None
-    autoscale: Annotated[Kind, Choice("autoscale", "hwsim.serving.policies.autoscale"), Short("kind")] | None = None
     faults: dict[Name, Fault] | None = None
     pools: dict[Name, Engine] | None = None
 
