@@ -38,10 +38,23 @@ class Tiered(Cluster):
         for engine in self.engines:
             engine.advance(FAR)
 
+    def _settle(self, time: int) -> None:
+        if not self.open:  # else nobody acts on an answer
+            super()._settle(time)
+
     def _advance(self, number: int, time: int, inclusive: bool = False) -> None:
-        self.engines[number].advance(time, inclusive=inclusive)
+        engine = self.engines[number]
+        engine.advance(time, inclusive=inclusive)
         self._foresee(number, time)
-        self._hear(number, time, inclusive, int(inclusive))
+        notices, moment = engine.notices, self.calls[number]
+        if notices and notices[0][0] <= time:
+            self._hear(number, time, inclusive, int(inclusive))
+        else:
+            if notices and notices[0][0] < moment:
+                moment = notices[0][0]
+            self.due[number] = moment
+            if moment < FAR:
+                heappush(self.heap, (moment, number))
         self.traffic.collect(number, time)
 
     def _foresee(self, number: int, time: int) -> None:

@@ -115,9 +115,12 @@ class Traffic:
 
     def collect(self, number: int, time: int) -> None:
         """Look at what an engine has given up or completed in its calls up to ``time``."""
-        engine, store = self.engines[number], self.connectors[number].store
-        pool = engine.pool
+        engine = self.engines[number]
+        pool, waiting = engine.pool, self._computed[number]
         assert isinstance(pool, WatchedPool)
+        if not (pool.gone or pool.complete or pool.answers or waiting):
+            return
+        store = self.connectors[number].store
         if pool.gone:
             gone, pages = pool.gone, pool.gone_pages
             pool.gone, pool.gone_pages = [], []
@@ -131,14 +134,13 @@ class Traffic:
                     self.computed(number, request)
             if self.rules.write == "through" and store.tiers:
                 end = engine.timeline.wall(engine.pipeline.end) if isinstance(engine, Coupled) else engine.pipeline.end
-                self._computed[number] += [(end, request) for request in pool.complete]
+                waiting += [(end, request) for request in pool.complete]
             pool.complete.clear()
         if pool.answers:
             if self.rules.write == "through" and store.tiers:
                 for answer in pool.answers:
                     store.put(answer.keys[::-1], answer.sizes()[::-1])
             pool.answers.clear()
-        waiting = self._computed[number]
         while waiting and waiting[0][0] <= time:
             _, request = waiting.pop(0)
             prompt = store.chunks(request, pool.block_size)

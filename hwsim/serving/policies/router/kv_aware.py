@@ -42,16 +42,17 @@ class KvAware:
         ids, prompt, block = request.prefix_ids, request.prompt_tokens, request.prefix_block
         depths = self.index.depths(ids, self.replicas) if ids else [0] * self.replicas
         device, host, disk = self.credits
-        best, least = -1, 0.0
-        for number in (*[i for i in loads.open if i > self.last], *[i for i in loads.open if i <= self.last]):
+        best, least, last = -1, 0.0, self.last
+        below, prefilling, tokens = loads.below, loads.prefilling, loads.tokens
+        for number in loads.open:
             cached = min(depths[number] * block, prompt)
             overlap = device * cached
-            for start, end, drive in loads.below[number]:
+            for start, end, drive in below[number]:
                 if end > cached:
                     overlap += (disk if drive else host) * (end - max(start, cached))
-            raw = prompt + loads.prefilling[number]
-            cost = self.scale * max(0.0, raw - overlap) + prompt + loads.tokens[number]
-            if best < 0 or cost < least:
+            raw = prompt + prefilling[number]
+            cost = self.scale * max(0.0, raw - overlap) + prompt + tokens[number]
+            if best < 0 or cost < least or (cost == least and best <= last < number):  # equal ones take turns
                 best, least = number, cost
         self.last = best
         if ids:
