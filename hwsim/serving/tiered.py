@@ -28,6 +28,7 @@ class Tiered(Cluster):
         self.before = 0
         self.open = isinstance(self.source, OpenLoop)
         traffic.arrived = self._brought
+        self.lulls = [-1] * len(self.engines)  # until when each can be left alone, if nothing is brought to it
         self.prefilling: dict[Request, None] = {}
         self.listener: HearsKv | None = self.router if hasattr(self.router, "lost") else None  # type: ignore[assignment]
         if self.listener is not None:
@@ -55,7 +56,9 @@ class Tiered(Cluster):
             self.due[number] = moment
             if moment < FAR:
                 heappush(self.heap, (moment, number))
-        self.traffic.collect(number, time)
+        owed = self.traffic.collect(number, time)
+        if owed < self.due[number]:
+            self._expect_call(number, owed)
 
     def _foresee(self, number: int, time: int) -> None:
         """When to look at an engine next: where macro-steps end, also where steps are taken one by one.
@@ -63,8 +66,9 @@ class Tiered(Cluster):
         What has gathered goes down at that look.
         """
         engine, call = self.engines[number], None
-        if self.open and not self.traffic.owes(number):
+        if self.open:
             call = lull(engine)
+        self.lulls[number] = -1 if call is None else call
         if call is None:
             single, engine.single_step = engine.single_step, False
             call = engine.boundary()

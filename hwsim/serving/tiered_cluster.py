@@ -6,6 +6,7 @@ from heapq import heappop
 
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.serving.engine import FAR
+from hwsim.serving.quiet import call_after
 from hwsim.serving.request import Request
 from hwsim.serving.tiered import Tiered
 
@@ -54,9 +55,21 @@ class TieredCluster(Tiered):
     def _deliver(self, request: Request, time: int) -> None:
         self._ask_below(request)
         number = self.router.route(self.seen.turn(request), self.view)
-        self.engines[number].submit(request, time)
+        engine = self.engines[number]
+        known = bool(engine.inbox) and self.calls[number] >= time  # the call that sees another one sees it, too
+        call = call_after(engine, time) if time < self.lulls[number] and not known else None
+        engine.submit(request, time)
         self.loads.sent(number, request)
         self._entered(request, number)
+        if request.status == "rejected" or not (known or call is not None):
+            self._bring_up_to(number, time)
+        elif call is not None:
+            self.calls[number] = call
+            if call < self.due[number]:
+                self._expect_call(number, call)
+
+    def _bring_up_to(self, number: int, time: int) -> None:
+        """Something has come at ``time``: what the engine has done by then counts."""
         following = self.source.next_time() if self.open else time
         if following is None or following > time:
             self._advance(number, time, inclusive=True)

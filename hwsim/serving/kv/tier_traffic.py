@@ -10,7 +10,7 @@ from functools import partial
 from hwsim.cost.price import SUBTICK_BITS
 from hwsim.kernel.clock import Clock
 from hwsim.serving.coupled import Coupled
-from hwsim.serving.engine import Engine
+from hwsim.serving.engine import FAR, Engine
 from hwsim.serving.kv.lane import Lane
 from hwsim.serving.kv.tier import Move, Tier
 from hwsim.serving.kv.tier_connector import TierConnector
@@ -113,13 +113,13 @@ class Traffic:
 
     # -- what goes down ------------------------------------------------------------------------------------------
 
-    def collect(self, number: int, time: int) -> None:
-        """Look at what an engine has given up or completed in its calls up to ``time``."""
+    def collect(self, number: int, time: int) -> int:
+        """Look at what an engine has given up or completed in its calls up to ``time``; when to look next at least."""
         engine = self.engines[number]
         pool, waiting = engine.pool, self._computed[number]
         assert isinstance(pool, WatchedPool)
         if not (pool.gone or pool.complete or pool.answers or waiting):
-            return
+            return FAR
         store = self.connectors[number].store
         if pool.gone:
             gone, pages = pool.gone, pool.gone_pages
@@ -147,16 +147,13 @@ class Traffic:
             store.put(prompt.keys[::-1], prompt.sizes()[::-1])
         if store.moves:
             self._carry(number)
+        return waiting[0][0] if waiting else FAR
 
     def failed(self, number: int) -> None:
         """An engine has lost its KV, and with it every load that was under way to it."""
         self._computed[number].clear()
         self.connectors[number].plans.clear()
         self._loads = {request: load for request, load in self._loads.items() if load.number != number}
-
-    def owes(self, number: int) -> bool:
-        """Whether an engine has prompts under way whose KV goes down when they are computed."""
-        return bool(self._computed[number])
 
     def _carry(self, number: int) -> None:
         """Start the copies that the store of an engine asks for."""
