@@ -140,6 +140,12 @@ def _rest() -> Iterator[Metric]:
     yield Metric("fleet.requests_moved", "requests", text, ("fleet", "requests_moved"), "count")
     for name in ("started", "stopped", "failed"):
         yield Metric(f"fleet.{name}", "replicas", f"times that a replica {name}", ("fleet", name), "count")
+    text = "pages of contiguous KV that the driver mapped, over all replicas"
+    yield Metric("mapping.mapped_pages", "pages", text, ("mapping", "mapped_pages"), "count")
+    text = "pages of contiguous KV that a request found mapped in its place, over all that it used"
+    yield Metric("mapping.reused_share", "share", text, ("mapping", "reused_share"), "share", "higher")
+    text = "time that steps waited for the driver to map contiguous KV, over all replicas"
+    yield Metric("mapping.waited", "s", text, ("mapping", "waited_s"), "s")
     yield Metric("steps", "steps", "engine steps executed, over all replicas", ("steps",), "count")
 
 

@@ -74,6 +74,7 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
         **handover(tables),
         **kv_tiers(facts, tables, warnings),
         **({"fleet": facts["fleet"]} if facts.get("fleet") else {}),
+        **({"mapping": facts["mapping"]} if facts.get("mapping") else {}),
     }
     growth = queue_growth(requests, steps)
     if growth:

@@ -295,6 +295,11 @@ class Shard:
         ]
         return int(sum(rings) * self.model.kv_format.bytes)
 
+    @property
+    def ring_tokens(self) -> int:
+        """Tokens of the longest request that rings were made for."""
+        return max((block.mixer.longest for _, block in self.kinds if isinstance(block.mixer, Kept)), default=0)
+
     # -- work ----------------------------------------------------------------------------------------------------
 
     @cached_property

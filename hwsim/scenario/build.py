@@ -85,8 +85,10 @@ class Simulation:
         self.resolved = scenario.filled(_filled(found), f"engine {', '.join(names)}")
         self.sources = _sources(found)
         self.parts: list[Replica | Cluster | Disaggregation] = []
+        self.left_out: list[str] = []  # memories that there was no room for
         for job, intake in zip(jobs, self.intakes, strict=True):
             self.parts += self._connected(job, intake, progress)
+            self.left_out += self._injected(job, intake)
 
     def _add_pool(self, machine: Machine, single_step: bool) -> None:
         pool = Pool(machine, len(self.engines), self.clock)
@@ -135,6 +137,15 @@ class Simulation:
             return [Replica(engines[0], source, self.clock)]
         return [Cluster(engines, source, router, self.clock)]
 
+    def _injected(self, job: Job, intake: Intake) -> list[str]:
+        """Memories are where they lie before the first request comes."""
+        given = intake.workload.memories(self.seed)
+        if not given:
+            return []
+        from hwsim.scenario.injection import inject
+
+        return inject(job, [p for p in self.pools if p.machine.job is job and p.machine.role != "decode"], given)
+
     def _source(self, intake: Intake, front: FrontEnd, progress: Progress | None) -> Source:
         """What arrives at the API server of a job: sessions, clients who wait for answers, or requests that do not."""
         workload = intake.workload
@@ -148,7 +159,7 @@ class Simulation:
     @property
     def warnings(self) -> list[str]:
         """What the workloads and the costs have to say; it grows while a trace is read and while steps are priced."""
-        found = [warning for intake in self.intakes for warning in intake.workload.warnings]
+        found = self.left_out + [warning for intake in self.intakes for warning in intake.workload.warnings]
         for pool in self.pools:
             found += getattr(pool.pricer, "outside", list)()
         return list(dict.fromkeys(found))

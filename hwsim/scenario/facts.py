@@ -10,6 +10,7 @@ import numpy as np
 from hwsim.cost.price import SUBTICKS_PER_SECOND
 from hwsim.cost.scaled import Scaled
 from hwsim.cost.tally import Tally, Totals
+from hwsim.scenario.kv_allocation import mapping_facts
 from hwsim.scenario.static_facts import static_facts
 from hwsim.scenario.tables import (
     Table,
@@ -97,6 +98,9 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
         "scheduled_tokens": sum(engine.scheduled_tokens for engine in engines),
         "preemptions": sum(engine.preemptions for engine in engines),
     }
+    mapping = mapping_facts(engines)
+    if mapping is not None:
+        facts["mapping"] = mapping
     fleet = _fleet(simulation, last)
     if fleet is not None:
         facts["fleet"] = fleet

@@ -103,6 +103,10 @@ def _problems(job: Job) -> list[Problem]:
             if getattr(fields, name) is not None
         ]
         problems += tier_problems(job, pool, fields)
+        if job.spec.workload is not None and any(s.memories is not None for s in job.spec.workload.members().values()):
+            from hwsim.scenario.injection import problems as injection_problems
+
+            problems += injection_problems(job, pool)
         if fields.kv_allocation is not None:
             from hwsim.scenario.kv_allocation import problems as allocation_problems
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from hwsim.scenario.job import Job
     from hwsim.scenario.machine import Machine
     from hwsim.scenario.schema.serve import Engine as Pool
+    from hwsim.serving.engine import Engine
     from hwsim.serving.kv.room import KvRoom
 
 ALLOCATIONS = Parts("hwsim.serving.policies.allocation")
@@ -150,6 +152,24 @@ def paging_laws(pool: Pool, laws: Efficiency) -> Efficiency:
     from hwsim.cost.paging import paged
 
     return paged(laws, fields.prefill_attention, fields.decode_attention)
+
+
+def mapping_facts(engines: Sequence[Engine]) -> dict[str, Any] | None:
+    """What the driver did for contiguous KV: pages, and the seconds that steps waited for it; None without."""
+    from hwsim.cost.price import SUBTICKS_PER_SECOND
+
+    found: list[Any] = [engine for engine in engines if hasattr(engine, "slots")]
+    if not found:
+        return None
+    slots = [engine.slots for engine in found]
+    mapped, reused = sum([each.maps for each in slots]), sum([each.reused for each in slots])
+    return {
+        "mapped_pages": mapped,
+        "reused_pages": reused,
+        "unmapped_pages": sum([each.unmaps for each in slots]),
+        "reused_share": reused / (mapped + reused) if mapped + reused else None,
+        "waited_s": sum([engine.delays for engine in found]) / SUBTICKS_PER_SECOND,
+    }
 
 
 @cache

@@ -38,6 +38,8 @@ def problems(job: Job, pool: str, fields: Pool) -> list[Problem]:
     if chosen.kind not in NOT_SHARED:
         return []
     found = []
+    if chosen.kind == "infllm" and fields.pipeline_parallel_size > 1:
+        found.append(Problem("not built yet: kv_transform infllm with pipeline stages", where))
     if fields.enable_prefix_caching:
         text = f"the cache of {chosen.kind} belongs to one request, prefixes cannot be shared"
         found.append(Problem(text, where, expected="no enable_prefix_caching"))

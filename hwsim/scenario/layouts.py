@@ -29,7 +29,8 @@ def layout(pool: Pool, model: Model) -> Layout:
 def tightest_room(room: Callable[[Shard, dict[str, Any]], KvRoom], shard: Shard, settings: dict[str, Any]) -> KvRoom:
     """Pages of the stage that has ``room`` for the fewest; recurrent states may lower ``max_num_seqs`` first.
 
-    States take at most ``STATE_SHARE`` of what is left for states and KV, all of it where there is no KV.
+    States take at most ``STATE_SHARE`` of what is left for states and KV, all of it where there is no KV; rings of
+    caches kept in another form may take what they need beside the pages of the longest requests, where that is more.
     """
     stages = shard.stages()
     for stage in stages:
@@ -37,6 +38,8 @@ def tightest_room(room: Callable[[Shard, dict[str, Any]], KvRoom], shard: Shard,
         if resident:
             free = room(stage, {**settings, "max_num_seqs": 1}).kv_bytes
             share = STATE_SHARE if stage.kv_bytes_per_token else 1.0
+            if stage.ring_bytes:
+                share = max(share, resident / (resident + stage.ring_tokens * stage.kv_bytes_per_token))
             fit = max(1, int(free * share // resident))
             settings["max_num_seqs"] = min(settings["max_num_seqs"], fit)
     return min((room(stage, settings) for stage in stages), key=lambda each: each.num_gpu_blocks)

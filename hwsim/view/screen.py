@@ -111,6 +111,10 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     if text := handed_over(summary):
         yield "hand-over", text
     yield from _tiers(summary)
+    if mapping := summary.get("mapping"):
+        reused = "" if mapping["reused_share"] is None else f", {share(mapping['reused_share'])} of all found mapped"
+        text = f"{mapping['mapped_pages']:,} pages{reused}; steps waited {quantity(mapping['waited_s'], 's')}"
+        yield "KV mapped", text
     used, owned = summary["gpus_used"], summary["gpus_owned"]
     yield "GPUs", f"{used} used of {owned} owned; MFU {share(summary['mfu'])}, MBU {share(summary['mbu'])}"
     if summary["energy_joules"] is not None:

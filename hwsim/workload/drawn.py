@@ -15,6 +15,7 @@ from hwsim.kernel.random import Stream
 from hwsim.part import Parts
 from hwsim.units import TICKS_PER_SECOND, parse
 from hwsim.workload.coupled import Coupled
+from hwsim.workload.memories import Memories
 from hwsim.workload.process import Gridded, Process, Renewal, Stretched, truth
 from hwsim.workload.requests import CHUNK, Requests
 
@@ -96,6 +97,8 @@ def with_lengths(
     prefix = spec.get("prefix")
     if prefix:
         _share_prefixes(chunk, prefix, Stream(seed, f"{name}/prefix"), start, name)
+    if spec.get("memories"):
+        Memories(name, spec["memories"], seed, folder).put_before(chunk, start)
     return chunk
 
 

@@ -11,6 +11,7 @@ from hwsim.errors import ScenarioError
 from hwsim.units import TICKS_PER_SECOND, parse
 from hwsim.workload.clients import clients_of
 from hwsim.workload.drawn import drawn, limited, process_of
+from hwsim.workload.memories import Memories
 from hwsim.workload.merged import merged
 from hwsim.workload.requests import Requests
 from hwsim.workload.sessions import Session, sessions_of
@@ -87,6 +88,14 @@ class Workload:
             yield from streams[0]
             return
         yield from merged([_numbered(number, stream) for number, stream in enumerate(streams)])
+
+    def memories(self, seed: int) -> list[Memories]:
+        """The memories of all streams that have some."""
+        return [
+            Memories(name, spec["memories"], seed, self.folder)
+            for name, spec in self.streams.items()
+            if spec.get("memories")
+        ]
 
     def talks(self, seed: int) -> Iterator[tuple[int, Session]]:
         """All sessions of all streams in order of arrival, each with the number of its stream."""

@@ -124,8 +124,24 @@ def combination(seed: int) -> dict[str, Any]:
             for pool in pools:
                 pool["place"] = {"kv": tiers(random.Random(f"{seed}/tier rule"))}
             serve["enable_prefix_caching"] = True
-            if "sessions" not in workload:
+            if "sessions" not in workload and forms.random() < 0.4:
+                workload["memories"] = memories(forms, serve)
+            elif "sessions" not in workload:
                 workload["prefix"] = {"share": 0.9, "portion": 0.8, "groups": 3, "block": below.choice([5, 16, 40])}
+    return found
+
+
+def memories(rng: random.Random, serve: dict[str, Any]) -> dict[str, Any]:
+    """Texts whose KV was computed before, at any place that prompts may come from."""
+    places = [pool["place"]["kv"]["tiers"] for pool in (serve, *serve.get("pools", {}).values()) if "place" in pool]
+    found: dict[str, Any] = {
+        "count": rng.choice([2, 9]),
+        "tokens": one_of("lengths", rng),
+        "block": rng.choice([5, 16]),
+    }
+    found |= {"share": rng.choice([0.5, 1]), "skew": rng.choice([0, 1.2])}
+    if rng.random() < 0.7:
+        found["at"] = rng.choice(places[0])
     return found
 
 

@@ -151,7 +151,12 @@ def scenario(**serve: Any) -> dict[str, Any]:
         "model": {"like": "01-ai/Yi-6B-200K", "dtype": "fp16"},
         "system": {"node": "hgx-a100"},
         "serve": {"max_num_seqs": 16, "max_model_len": 25000, **serve},
-        "workload": {"requests": 2, "arrivals": {"kind": "closed", "concurrency": 1}, "input_tokens": 900},
+        "workload": {
+            "requests": 2,
+            "arrivals": {"kind": "closed", "concurrency": 1},
+            "input_tokens": 900,
+            "output_tokens": 10,
+        },
     }
 
 
@@ -205,3 +210,14 @@ def test_paged_kernels_take_their_multiple() -> None:
     assert prefill[0] > 1.05 * plain[0] and prefill[1] == pytest.approx(plain[1])
     assert decode[0] == pytest.approx(plain[0], rel=1e-3) and decode[1] > 1.05 * plain[1]
     assert seconds(prefill_attention=1, decode_attention=1) == plain
+
+
+def test_results_say_what_the_driver_did() -> None:
+    made = scenario(kv_allocation={"kind": "contiguous", "page_group": "64 KiB", "mapping": "synchronous"})
+    made["workload"] |= {"requests": 3, "output_tokens": 200}
+    result = hwsim.run(hwsim.load(made))
+    pages = -(-(900 + 200 - 1) // 64)
+    mapping = result.summary["mapping"]
+    assert (mapping["mapped_pages"], mapping["reused_pages"], mapping["unmapped_pages"]) == (pages, 2 * pages, 0)
+    assert mapping["waited_s"] == pytest.approx(pages * 64 * 8.6e-6)
+    assert "mapping" not in hwsim.run(hwsim.load(scenario(max_model_len=4000))).summary

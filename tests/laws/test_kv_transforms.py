@@ -203,3 +203,15 @@ def test_models_without_such_attention_are_refused() -> None:
     with pytest.raises(ScenarioError, match="has none"):
         machine(hwsim.load(scenario("streaming", model="deepseek-ai/DeepSeek-V3", tensor_parallel_size=8)))
     assert Shard(find(LLAMA)).ring_bytes == 0
+
+
+def test_rings_take_their_part_of_the_longest_requests() -> None:
+    made = scenario("infllm", max_num_seqs=1000, max_model_len=150000, max_num_batched_tokens=2000)
+    found = machine(hwsim.load(made))
+    assert found.shard is not None and found.room is not None
+    places, each = found.config.max_num_seqs, found.shard.kv_bytes_per_token * 150000
+    assert places * found.shard.ring_bytes + places * each == pytest.approx(
+        places * found.shard.ring_bytes + found.room.kv_bytes, rel=0.05
+    )
+    more = machine(hwsim.load({**made, "serve": {**made["serve"], "max_num_seqs": places - 1}}))
+    assert more.config.max_num_seqs == places - 1

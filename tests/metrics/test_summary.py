@@ -176,6 +176,7 @@ def test_every_metric_reads_a_number_from_a_full_summary() -> None:
         "stopped": 2,
         "failed": 0,
     }
+    facts["mapping"] = {"mapped_pages": 9, "reused_share": 0.5, "waited_s": 0.1}
     found = summary(facts, tables)
     for name, metric in registry.items():
         assert metric.unit and metric.definition and metric.better in ("lower", "higher")

@@ -1,11 +1,12 @@
 """``workload:``, what arrives: a request trace, or arrivals and lengths that are drawn."""
 
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from hwsim.scenario.schema.quantity import (
+    At,
     Correlation,
     Count,
     Count0,
@@ -44,6 +45,21 @@ class Prefix(Record):
         if self.block is not None and self.portion is None:
             raise PydanticCustomError("value", "block goes with portion; tokens are one block")
         return self
+
+
+class Memories(Record):
+    """Each request of a ``share`` begins with one of ``count`` texts of ``tokens``, whose popularity falls as a power
+    ``skew`` of the rank, before its own ``input_tokens``.  ``inject: kv``: their KV was computed before and lies at the
+    tier ``at`` (``gpu``, or one of ``place.kv``; left out: the first below the GPU) when the run begins.
+    """
+
+    count: Count
+    tokens: Lengths
+    skew: Number = 1.0
+    share: Share = 1.0
+    inject: Literal["kv", "text"] = "kv"
+    at: At | None = None
+    block: Tokens | None = None
 
 
 class Clients(Record):
@@ -139,6 +155,7 @@ class Stream(Record):
     max_tokens: Tokens | None = None
     priority: Integer | None = None
     prefix: Prefix | None = None
+    memories: Memories | None = None
     sessions: Sessions | None = None
     adapters: Adapters | None = None
     reasoning_tokens: Lengths | None = None
@@ -164,10 +181,16 @@ class Stream(Record):
             if self.arrivals is not None and self.arrivals.kind == "trace":
                 problems.append("arrivals are those of a trace, but there is none; expected trace: NAME or FILE")
         if self.sessions is not None:
-            both = [name for name in ("trace", "clients", "prefix", "requests", "duration") if getattr(self, name)]
+            others = ("trace", "clients", "prefix", "memories", "requests", "duration")
+            both = [name for name in others if getattr(self, name)]
             problems += [
                 f"{name} stands beside sessions, which say it themselves; expected one of them" for name in both
             ]
+        if self.memories is not None:
+            both = [name for name in ("clients", "prefix") if getattr(self, name)]
+            problems += [f"{name} stands beside memories; expected one of them" for name in both]
+            if self.memories.inject == "text" and self.memories.at is not None:
+                problems.append("memories that are text lie nowhere; expected inject: kv, or no at")
         if self.clients is not None and self.arrivals is not None:
             problems.append("clients have arrivals of their own; expected no arrivals beside them")
         if problems:
@@ -178,7 +201,7 @@ class Stream(Record):
         """What a trace says itself must not be said again."""
         own = [
             name
-            for name in ("input_tokens", "output_tokens", "correlation", "clients", "prefix")
+            for name in ("input_tokens", "output_tokens", "correlation", "clients", "prefix", "memories")
             if getattr(self, name) is not None
         ]
         problems = [f"{name} stands beside a trace, which has its own; expected one of them" for name in own]
