@@ -12,6 +12,7 @@ import pytest
 import hwsim
 from hwsim.errors import FitError, ScenarioError
 from hwsim.part import Parts
+from hwsim.scenario.kv_transforms import NOT_SHARED
 from hwsim.serving import engine_profile
 from tests.laws.draw import Undrawable, drawn, kinds, preset_names
 
@@ -119,7 +120,8 @@ def combination(seed: int) -> dict[str, Any]:
         if stages.random() < 0.25:
             serve["pipeline_parallel_size"] = stages.choice([2, 2, 4])
         below = random.Random(f"{seed}/tiers")
-        if below.random() < 0.4:
+        shared = "kv_allocation" not in serve and serve.get("kv_transform", {}).get("kind") not in NOT_SHARED
+        if below.random() < 0.4 and (shared or forms.random() < 0.2):
             pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]
             for pool in pools:
                 pool["place"] = {"kv": tiers(random.Random(f"{seed}/tier rule"))}
