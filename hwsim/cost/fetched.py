@@ -18,7 +18,7 @@ class FetchWork(NamedTuple):
     """What is copied on each rank: ``size`` bytes for a row in a step, and for each ``span`` tokens of a prompt.
 
     Rows and tokens beyond ``window`` fetch; ``token`` bytes of each new token go to host memory.  ``bandwidth`` is
-    what a GPU gets while all of its node copy; ``ranks`` GPUs work alike.
+    what a GPU gets while the engine is alone; ``ranks`` GPUs work alike.
     """
 
     window: int

@@ -13,6 +13,7 @@ from hwsim.scenario.control import controlled, is_controlled
 from hwsim.scenario.handover import disaggregated
 from hwsim.scenario.intake import Intake, Progress
 from hwsim.scenario.kv_allocation import engine_kind, is_contiguous
+from hwsim.scenario.kv_transforms import fetcher, fetching
 from hwsim.scenario.machine import Machine, machines
 from hwsim.scenario.prices import pricer
 from hwsim.scenario.routers import router_of
@@ -112,17 +113,17 @@ class Simulation:
         self, job: Job, intake: Intake, progress: Progress | None
     ) -> list[Replica | Cluster | Disaggregation]:
         """The engines of a job with the source that feeds them, behind its router."""
-        engines = [engine for pool in self.pools if pool.machine.job is job for engine in pool.engines]
+        pools = [pool for pool in self.pools if pool.machine.job is job]
+        engines = [engine for pool in pools for engine in pool.engines]
         front = _front_end(next(pool.machine for pool in self.pools if pool.machine.job is job))
         if job.serve.handover is not None:
             return [disaggregated(self, job, self._source(intake, front, progress))]
         router = router_of(job, "router", len(engines), self.seed)
-        traffic = traffic_of(
-            self, [pool for pool in self.pools if pool.machine.job is job], watched=hasattr(router, "lost")
-        )
+        traffic = traffic_of(self, pools, watched=hasattr(router, "lost"))
         is_open = intake.workload.closed is None and not intake.workload.sessions
         alone = is_open and traffic is None and not is_controlled(job)
-        if alone and len(engines) > 1 and router.sees == "nothing":
+        fetches = len(engines) > 1 and any(fetcher(pool.machine.shard) for pool in pools)
+        if alone and len(engines) > 1 and router.sees == "nothing" and not fetches:
             return [*_apart(engines, front.passed(intake.requests(self.seed, progress)), router, self.clock)]
         source = self._source(intake, front, progress)
         if traffic is not None:
@@ -133,6 +134,8 @@ class Simulation:
             return [TieredCluster(engines, source, router, self.clock, traffic=traffic)]
         if is_controlled(job):
             return [controlled(self, job, engines, source, router)]
+        if fetches:
+            return [fetching(self, pools, source, router)]
         if len(engines) == 1:
             return [Replica(engines[0], source, self.clock)]
         return [Cluster(engines, source, router, self.clock)]

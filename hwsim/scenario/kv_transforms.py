@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,23 @@ from hwsim.units import format_quantity
 if TYPE_CHECKING:
     from hwsim.cost.fetched import FetchWork
     from hwsim.hardware import System
+    from hwsim.hardware.fabric import Fabric, Transfer
     from hwsim.kernel.capacity import Capacity
     from hwsim.model.model import Model
     from hwsim.model.parts.kept import Kept
     from hwsim.model.sharding import Shard
+    from hwsim.scenario.build import Pool as Pools
+    from hwsim.scenario.build import Simulation
     from hwsim.scenario.job import Job
     from hwsim.scenario.machine import Machine
     from hwsim.scenario.schema.serve import Engine as Pool
+    from hwsim.serving.coupled_cluster import CoupledCluster
     from hwsim.serving.kv.room import KvRoom
+    from hwsim.serving.routing import Router
+    from hwsim.serving.source import Source
 
 # Caches that depend on whose they are, not only on their text: what queries looked at, or how much of it is left.
+BIG = float(1 << 30)  # bytes of a copy whose overheads do not count
 NOT_SHARED = ("think", "streaming", "retrieval_heads", "infllm")
 
 
@@ -38,11 +46,15 @@ def problems(job: Job, pool: str, fields: Pool) -> list[Problem]:
     if chosen.kind not in NOT_SHARED:
         return []
     found = []
-    if chosen.kind == "infllm" and fields.pipeline_parallel_size > 1:
-        found.append(Problem("not built yet: kv_transform infllm with pipeline stages", where))
+    if chosen.kind == "infllm":
+        others = [key for key in ("autoscale", "faults", "admission", "lora") if getattr(job.serve, key) is not None]
+        others += ["pipeline stages"] * (fields.pipeline_parallel_size > 1)
+        found += [Problem(f"not built yet: kv_transform infllm with {other}", where) for other in others]
     if fields.enable_prefix_caching:
         text = f"the cache of {chosen.kind} belongs to one request, prefixes cannot be shared"
         found.append(Problem(text, where, expected="no enable_prefix_caching"))
+    if job.serve.router is not None and job.serve.router.kind == "kv_aware":
+        found.append(Problem(f"router kv_aware looks for prefixes, which {chosen.kind} cannot share", where))
     if kv_rule(fields) is not None:
         found.append(Problem(f"KV tiers share prefixes, which {chosen.kind} cannot", where, expected="no place.kv"))
     if job.serve.handover is not None and chosen.kind != "think":
@@ -113,7 +125,7 @@ def _node(job: Job, name: str, system: System) -> Any:
 
 
 def fetch_work(machine: Machine) -> FetchWork | None:
-    """What a pool's steps copy from host memory, at the rate that is left while all GPUs of the node copy."""
+    """What a pool's steps copy from host memory, at the rate that an engine has alone."""
     found = fetcher(machine.shard)
     if found is None:
         return None
@@ -130,22 +142,48 @@ def fetch_work(machine: Machine) -> FetchWork | None:
 
 
 def _bandwidth(machine: Machine, size: float, messages: int) -> float:
-    """Bytes per second at which a layer's blocks come to a GPU of the first engine while all GPUs of its node copy."""
+    """Bytes per second at which a layer's blocks come to each GPU of an engine while nobody else copies."""
     from hwsim.hardware.fabric import Fabric
-    from hwsim.scenario.rank_copies import beside
     from hwsim.units import TICKS_PER_SECOND
 
-    assert machine.system is not None and machine.node is not None
+    assert machine.system is not None
     if not size:
         return float("inf")
-    fabric = Fabric(machine.system)
-    first = machine.places[0][0]
-    node = first.rpartition("gpu")[0]
     load: dict[Capacity, float] = {}
-    for number in range(machine.node.gpus):
-        gpu = f"{node}gpu{number}"
-        for capacity, amount in fabric.transfer(beside("dram", gpu), gpu, size, messages=messages).phase.amounts:
+    fabric = Fabric(machine.system)
+    ways = [_way(fabric, gpu, size, messages) for gpu in machine.places[0]]
+    for way in ways:
+        for capacity, amount in way.phase.amounts:
             load[capacity] = load.get(capacity, 0.0) + amount
-    own = fabric.transfer(beside("dram", first), first, size, messages=messages)
-    shared = max([load[capacity] / capacity.rate for capacity, _ in own.phase.amounts], default=0.0)
-    return size / (own.fixed_ticks / TICKS_PER_SECOND + max(own.phase.alone / TICKS_PER_SECOND, shared))
+    together = max([amount / capacity.rate for capacity, amount in load.items()], default=0.0)
+    slowest = max([way.fixed_ticks + way.phase.alone for way in ways]) / TICKS_PER_SECOND
+    return size / max(slowest, ways[0].fixed_ticks / TICKS_PER_SECOND + together)
+
+
+def _way(fabric: Fabric, gpu: str, size: float, messages: int) -> Transfer:
+    """A copy from the memory of a GPU's own node to it."""
+    from hwsim.scenario.rank_copies import beside
+
+    return fabric.transfer(beside("dram", gpu), gpu, size, messages=messages)
+
+
+def fetching(simulation: Simulation, pools: Sequence[Pools], source: Source, router: Router) -> CoupledCluster:
+    """The engines of a job that fetch over links which they may share, each with a flow on those.
+
+    Simplification: a step's copies are spread evenly over the step.
+    """
+    from hwsim.serving.coupled import Coupled
+    from hwsim.serving.coupled_cluster import CoupledCluster
+
+    fabric = simulation.fabric_of(pools[0].machine.system)
+    found = []
+    for pool in pools:
+        for engine, gpus in zip(pool.engines, pool.machine.places, strict=True):
+            shares: dict[Capacity, float] = {}
+            for gpu in gpus if fetcher(pool.machine.shard) else ():
+                for capacity, amount in _way(fabric, gpu, BIG, 1).phase.amounts:
+                    if not capacity.name.endswith(".hbm"):  # its own steps have that
+                        shares[capacity] = shares.get(capacity, 0.0) + amount / BIG / len(gpus)
+            asks = {capacity: ("gpu.pcie.h2d", share) for capacity, share in shares.items()}
+            found.append(Coupled(engine, simulation.domain, simulation.clock, asks))
+    return CoupledCluster(found, source, router, simulation.clock)
