@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hwsim.hardware.power import draw
+
 if TYPE_CHECKING:
-    from hwsim.hardware.device import Device
     from hwsim.hardware.node import Node
     from hwsim.hardware.system import Group, System
 
 DIMM_WATTS = 2.0  # per module: LLMServingSim configs
 DIMM_BYTES = 64e9  # a module of a server; about, own knowledge
-PICO = 1e12
 PRICES = ("low", "median", "high")
 
 
@@ -45,19 +45,11 @@ def _group(group: Group, used: int, unknown: list[str]) -> dict[str, Any]:
         "gpu": gpu.name if gpu is not None else None,
         "gpus": group.gpus,
         "used": min(used, group.gpus),
-        "idle_w": gpu.get("idle_power") if gpu is not None else 0.0,
-        "tdp_w": gpu.get("tdp") if gpu is not None else None,
-        "pj_per_flop": _pico(gpu, "pj_per_flop"),
-        "pj_per_byte": _pico(gpu, "pj_per_byte"),
+        **draw(gpu),
         "host_w": _host(node, unknown) * group.nodes,
         "usd_per_hour": {key: value * group.nodes for key, value in prices.items()} if prices else None,
         "price_source": source,
     }
-
-
-def _pico(device: Device | None, name: str) -> float | None:
-    value = device.get(name) if device is not None else None
-    return None if value is None else value * PICO
 
 
 def _host(node: Node, unknown: list[str]) -> float:

@@ -1,4 +1,4 @@
-"""Energy of a run: idle power of everything owned all the time, plus the work of the GPUs, capped at board power.
+"""Energy of a run: idle or standby power of everything owned all the time, plus the work of the GPUs, up to a cap.
 
 ``energy_joules`` counts whatever is powered: whole nodes with their idle GPUs, hosts and switches.  Beside it stands
 the share of what was used: GPUs in use, and of hosts and switches their part.
@@ -21,7 +21,7 @@ def total_of(amounts: Mapping[str, float], kind: str) -> float:
 def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
     """Joules of all that is owned, of what is used, and of the boards in use; ``None`` where a figure lacks.
 
-    GPUs in use draw ``idle x time + pJ/FLOP x FLOP + pJ/byte x HBM bytes``, at most ``tdp x time``; the others idle
+    GPUs in use draw ``standby x time + pJ/FLOP x FLOP + pJ/byte x HBM bytes``, at most ``tdp x time``; the others idle
     power.  Without a board power there is no cap.
     """
     nothing: dict[str, float | None] = dict.fromkeys(("energy_joules", "energy_used_joules", "energy_gpu_joules"))
@@ -38,7 +38,7 @@ def energy(facts: Mapping[str, Any]) -> dict[str, float | None]:
             work = _work(facts, name, group, len([g for g in held["groups"].values() if g["used"]]))
             if work is None:
                 return nothing
-            watched = float(group["idle_w"]) * group["used"] * seconds + work
+            watched = float(group.get("standby_w") or group["idle_w"]) * group["used"] * seconds + work
             if group["tdp_w"] is not None:
                 watched = min(watched, float(group["tdp_w"]) * group["used"] * seconds)
             drawn += watched
@@ -77,7 +77,7 @@ def _only_gpus(facts: Mapping[str, Any]) -> dict[str, Any] | None:
         "gpus": gpus,
         "used": min(int(facts["gpus_used"]), gpus),
         "host_w": 0.0,
-        **{key: given.get(key) for key in ("idle_w", "tdp_w", "pj_per_flop", "pj_per_byte")},
+        **{key: given.get(key) for key in ("idle_w", "standby_w", "tdp_w", "pj_per_flop", "pj_per_byte")},
     }
     return {"groups": {"nodes": group}, "network_w": 0.0, "pue": 1.0}
 

@@ -39,9 +39,9 @@ def summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict[str, 
     """All figures of a run as plain data that JSON can hold.
 
     ``facts``: ``name, seed, simulated_seconds, wall_seconds, gpus_owned, gpus_used, memory, busy_seconds_by_bound,
-    amounts, capacities, energy {idle_w, pj_per_flop, pj_per_byte, tdp_w}, prices {usd_per_gpu_hour}, slo, bound,
-    warnings, steps, stretches, events, costs`` and, to be passed on, ``model`` and ``gpu``.  ``tables``: ``requests``,
-    ``steps`` and ``gaps``.
+    amounts, capacities, energy {idle_w, standby_w, pj_per_flop, pj_per_byte, tdp_w}, prices {usd_per_gpu_hour}, slo,
+    bound, warnings, steps, stretches, events, costs`` and, to be passed on, ``model`` and ``gpu``.  ``tables``:
+    ``requests``, ``steps`` and ``gaps``.
     """
     warnings = [str(warning) for warning in facts.get("warnings") or ()]
     requests, steps = tables["requests"], tables["steps"]

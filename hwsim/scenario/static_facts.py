@@ -92,12 +92,9 @@ def _hardware_facts(facts: dict[str, Any], machines: list[Machine]) -> None:
     device = machines[0].device
     assert device is not None
     if len({machine.device.name for machine in machines if machine.device is not None}) == 1:
-        facts["energy"] = {
-            "idle_w": device.get("idle_power"),
-            "tdp_w": device.get("tdp"),
-            "pj_per_flop": _pico(device.get("pj_per_flop")),
-            "pj_per_byte": _pico(device.get("pj_per_byte")),
-        }
+        from hwsim.hardware.power import draw
+
+        facts["energy"] = draw(device)
 
 
 def _prices(machine: Machine) -> dict[str, Any]:
@@ -147,7 +144,3 @@ def mean_batch(simulation: Simulation, pool: Pool) -> tuple[int, int]:
     weight, context = steps[decoding], table["context"][decoding]
     contexts = weight * context + rows[decoding] * (weight * (weight - 1) // 2)
     return round(int((weight * rows[decoding]).sum()) / total), round(int(contexts.sum()) / total)
-
-
-def _pico(value: float | None) -> float | None:
-    return None if value is None else value * 1e12
