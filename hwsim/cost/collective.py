@@ -40,6 +40,11 @@ def factor(operation: str, ranks: int) -> float:
     return (2 if "all_reduce" in operation else 1) * (ranks - 1) / ranks
 
 
+def reached(places: int, choices: int) -> float:
+    """Distinct of ``places`` that ``choices`` independent draws meet."""
+    return places * (1 - (1 - 1 / places) ** choices)
+
+
 def along(stretches: tuple[Stretch, ...], factor: float, size: float) -> float:
     """Seconds at ``size``; a library that changes protocol may lose time at once but never gains any."""
     last = len(stretches) - 1
@@ -87,15 +92,21 @@ class CollectiveLaw:
         """Seconds to sum a message of ``size`` bytes and leave each rank its share."""
         return self._half("reduce_scatter", ranks, size, nodes)
 
-    def all_to_all(self, ranks: int, size: float, nodes: int = 1) -> float:
-        """Seconds for each rank to send ``size`` bytes in all, spread evenly over the ranks."""
+    def all_to_all(self, ranks: int, size: float, nodes: int = 1, choices: int = 1) -> float:
+        """Seconds for each rank to send ``size`` bytes in all, spread evenly over the ranks.
+
+        Of ``choices`` copies of a token those for ranks of one node cross to it once and part there (two-stage
+        forwarding, as DeepEP's): fewer bytes leave a node than ranks are reached.
+        """
         if ranks == 1:
             return 0.0
         if nodes == 1:
             return self.inside("all_to_all", ranks, size)
         inside, away = max(1, ranks // nodes), (nodes - 1) / nodes * size
-        crossing = self.network.latency + away / self.network.bandwidth
-        return max(self.inside("all_to_all", inside, size - away) if inside > 1 else 0.0, crossing)
+        shared = reached(nodes, choices) / reached(ranks, choices)
+        crossing = self.network.latency + away * shared / self.network.bandwidth
+        forwarded = size - away if choices == 1 else size
+        return max(self.inside("all_to_all", inside, forwarded) if inside > 1 else 0.0, crossing)
 
     def p2p(self, size: float, nodes: int = 1) -> float:
         """Seconds to send ``size`` bytes from one rank to another, in one node or to the next."""

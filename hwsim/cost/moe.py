@@ -147,19 +147,23 @@ class MoeLaw:
         load_factor: float | None = None,
         routing: str = "uniform",
         matrices: int = 3,
+        *,
+        dispatched: bool = False,
     ) -> Bodies:
         """Seconds of one layer on the busiest of ``ranks`` that share ``experts``.
 
         ``tokens``: of all ranks together, before the choice of ``top_k``; ``intermediate``: width on this rank;
         ``load_factor``: token copies of the busiest rank over the mean (1 or None: as ``routing`` says).
+        ``dispatched``: a rank was sent the tokens of its own experts only (all-to-all), so it walks over no others.
         """
         found = load(max(tokens, 1), experts, top_k, ranks, routing)
         factor = 1.0 if load_factor is None else load_factor
         kernel = self.kernel(dtype, weight_element_bytes)
-        foreign = max(0.0, tokens * top_k - found.assigned * factor)
+        assigned = found.assigned * factor
+        foreign = 0.0 if dispatched else max(0.0, tokens * top_k - assigned)
         compute, memory, other = kernel.parts(
-            tokens,
-            found.assigned * factor,
+            min(tokens, assigned) if dispatched else tokens,
+            assigned,
             found.active,
             [each * factor for each in found.padded],
             foreign,

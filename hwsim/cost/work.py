@@ -175,6 +175,7 @@ class PassWork:
             dtype,
             ranks,
             self.expert_load,
+            dispatched=ranks > 1 and layout.data_parallel_size > 1,  # as the collectives of these layouts say
         )
         work.add(body, experts.times, launch)
         copies = met * moe.top_k / ranks
@@ -240,6 +241,8 @@ class PassWork:
                 layout, node = self.shard.layout, self.gpus_per_node
                 whole = layout.tensor_parallel_size * layout.pipeline_parallel_size
                 seconds = law.p2p(each.size, 1 if node is None or whole <= node else 2)
+            elif each.operation == "all_to_all":
+                seconds = law.all_to_all(each.ranks, each.size, nodes, each.choices)
             else:
                 seconds = getattr(law, each.operation)(each.ranks, each.size, nodes)
             work.nvlink += each.times * seconds

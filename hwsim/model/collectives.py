@@ -12,7 +12,7 @@ class Collective(NamedTuple):
     """``times`` operations over ``ranks`` with a message of ``size`` bytes each.
 
     ``operation``: all_reduce, all_gather, reduce_scatter (``size``: the whole message), all_to_all (what one rank
-    sends in all) or p2p.  ``name`` says what for.
+    sends in all) or p2p.  ``name`` says what for; ``choices``: experts that each token of an all_to_all goes to.
     """
 
     name: str
@@ -20,6 +20,7 @@ class Collective(NamedTuple):
     ranks: int
     size: float
     times: int
+    choices: int = 1
 
     @property
     def link_bytes(self) -> float:
@@ -87,6 +88,6 @@ def _experts(shard: Shard, tokens: int) -> tuple[Collective, ...]:
         reached = ranks * (1 - (1 - 1 / ranks) ** each.moe.top_k)  # distinct ranks a token goes to, once each
         sent = own * reached * width
         out = 1 if each.format.compute == "fp8" else _activation(shard)
-        found.append(Collective("dispatch", "all_to_all", ranks, sent * out, each.times))
-        found.append(Collective("combine", "all_to_all", ranks, sent * _activation(shard), each.times))
+        found.append(Collective("dispatch", "all_to_all", ranks, sent * out, each.times, each.moe.top_k))
+        found.append(Collective("combine", "all_to_all", ranks, sent * _activation(shard), each.times, each.moe.top_k))
     return tuple(found)

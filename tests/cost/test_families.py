@@ -170,3 +170,24 @@ def test_laws_of_other_devices_are_named() -> None:
     prices = pricer("deepseek-ai/DeepSeek-V2-Lite", device="H100-SXM")
     assert "moe of L40S" in prices.source and "mla" not in prices.source
     assert ";" not in pricer("meta-llama/Llama-3.1-8B").source
+
+
+def test_a_rank_that_is_sent_its_tokens_walks_over_no_others() -> None:
+    """Tokens and experts of a rank kept, the ranks doubled: with dispatch a layer hardly grows, without it does."""
+    law = find_efficiency(find_device("H100-SXM", "gpu")).moe
+    for dispatched, least, most in ((True, 0.8, 1.15), (False, 1.3, 3.0)):
+        few, many = (
+            law.body(2048 * ranks, 256, 8, 7168, 2048, 1, 1, 2e15, "fp8_block", ranks, dispatched=dispatched).total
+            for ranks in (16, 32)
+        )
+        assert least < many / few < most
+
+
+def test_copies_for_one_node_cross_to_it_once() -> None:
+    """Eight copies of a token over 32 ranks of four nodes: 3.6 nodes are met instead of 7.2 ranks."""
+    law = find_efficiency(find_device("H100-SXM", "gpu")).collective
+    size = 1e9
+    once, each = law.all_to_all(32, size, 4, 8), law.all_to_all(32, size, 4)
+    assert (once - law.network.latency) / (each - law.network.latency) == pytest.approx(
+        4 * (1 - 0.75**8) / (32 * (1 - (31 / 32) ** 8))
+    )

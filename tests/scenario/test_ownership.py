@@ -9,6 +9,7 @@ import pytest
 from hwsim.errors import ScenarioError
 from hwsim.hardware import System
 from hwsim.hardware.owned import owned
+from hwsim.hardware.power import STANDBY_SHARE, TILE_LOSS
 from hwsim.metrics.cost import costs
 from hwsim.metrics.energy import energy
 from hwsim.scenario.load import load
@@ -59,7 +60,8 @@ def test_switches_count_when_a_product_is_named() -> None:
     assert silent["network_w"] == 0 and "network switches" in silent["unknown"]
     facts = {"owned": held, "simulated_seconds": 10.0, "amounts": {"gpu.tensor": 1e15, "gpu.hbm": 1e13}}
     joules = energy(facts)
-    gpus = 128 * 70 * 10 + 0.75e-12 * 1e15 + 122e-12 * 1e13
+    standby = 70 + STANDBY_SHARE * (700 - 70)
+    gpus = (64 * standby + 64 * 70) * 10 + TILE_LOSS * 0.75e-12 * 1e15 + 122e-12 * 1e13
     assert joules["energy_joules"] == pytest.approx(gpus + 10 * (held["network_w"] + held["groups"]["nodes"]["host_w"]))
     assert costs(facts)["cost_used_usd"] == pytest.approx(64 * 2.95 * 10 / 3600)
 
