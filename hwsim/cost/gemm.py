@@ -150,16 +150,27 @@ class GemmLaw:
             dtype = STANDS_FOR[dtype]
         return self.kernels[dtype]
 
-    def body(self, m: int, n: int, k: int, peak: float, dtype: str, weight_bytes: float, activation: float) -> Bodies:
+    def body(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        peak: float,
+        dtype: str,
+        weight_bytes: float,
+        activation: float,
+        *,
+        rounded: bool = False,
+    ) -> Bodies:
         """Seconds after the launch of ``out[m, n] = in[m, k] @ weight[k, n]`` at ``peak`` FLOP/s of ``dtype``.
 
         Weights come from HBM (a model's layers are far larger than the L2 cache).  Formats below 16 bit include the
-        kernel that rounds the activations.
+        kernel that rounds the activations, unless the kernel before left them ``rounded``.
         """
         kernel = self.kernel(dtype)
         element = activation if dtype in WIDE else min(activation, 1.0)
         total, compute, memory = kernel.parts(m, n, k, peak, weight_bytes, element, float("inf"))
-        ramp, rounding = kernel.ramp, 0.0 if dtype in WIDE else kernel.rounding(m, k)
+        ramp, rounding = kernel.ramp, 0.0 if dtype in WIDE or rounded else kernel.rounding(m, k)
         if dtype in HOSTED and HOSTED[dtype] in self.kernels:
             other = self.kernels[HOSTED[dtype]]
             ramp, rounding = min(ramp, other.ramp), min(rounding, other.rounding(m, k))

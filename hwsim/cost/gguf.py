@@ -85,8 +85,19 @@ class GgufGemmLaw:
         """The one law."""
         return self.law
 
-    def body(self, m: int, n: int, k: int, peak: float, dtype: str, weight_bytes: float, activation: float) -> Bodies:
-        """Seconds after the launch of ``out[m, n] = in[m, k] @ weight[k, n]``."""
+    def body(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        peak: float,
+        dtype: str,
+        weight_bytes: float,
+        activation: float,
+        *,
+        rounded: bool = False,
+    ) -> Bodies:
+        """Seconds after the launch of ``out[m, n] = in[m, k] @ weight[k, n]``; rounding is part of these kernels."""
         compute, memory, unpacking = self.law.parts(m, n * k, weight_bytes, m * (n + k))
         return Bodies(self.law.total(compute, memory, unpacking), compute, memory + unpacking)
 
@@ -120,6 +131,8 @@ class GgufMoeLaw:
         load_factor: float | None = None,
         routing: str = "uniform",
         matrices: int = 3,
+        *,
+        dispatched: bool = False,
     ) -> Bodies:
         """Seconds of one layer on the busiest of ``ranks`` that share ``experts``; arguments as for ``MoeLaw``."""
         found = load(max(tokens, 1), experts, top_k, ranks, routing)

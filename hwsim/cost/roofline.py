@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right, insort
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from itertools import chain
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
@@ -33,7 +33,8 @@ class RooflinePricer:
     wait for it when it is slower (a price then has two pieces).  Nothing overlaps with a collective.
     ``host_base`` and ``host_per_row`` (seconds) are the engine's own time per step and request in it,
     ``host_per_kernel`` what issuing a kernel that is in no graph takes it (None: a bare launch), ``host_per_layer``
-    what a layer of a kind (``mla``, ``scan``) takes beyond its kernels.
+    what a layer of a kind (``mla``, ``scan``) takes beyond its kernels; ``kernel_start`` is what a kernel in a graph
+    takes to start (None: as measured without dependent launches), ``fused`` what runs inside other kernels.
     ``expert_load``: token copies of the busiest expert rank over the mean.  ``gpus_per_node``: where nodes end.
 
     ``windows`` are the sliding windows that bind below ``max_model_len``.  An engine that keeps the sums of contexts
@@ -52,6 +53,8 @@ class RooflinePricer:
         host_per_row: float = 0.0,
         host_per_kernel: float | None = None,
         host_per_layer: Mapping[str, float] = NO_LAYERS,
+        kernel_start: float | None = None,
+        fused: Collection[str] = (),
         max_model_len: int | None = None,
         expert_load: float | None = None,
         gpus_per_node: int | None = None,
@@ -60,13 +63,16 @@ class RooflinePricer:
         if "host" in ideal:
             host_base = host_per_row = 0.0
             host_per_kernel, host_per_layer = None, NO_LAYERS
+        if kernel_start is not None:
+            efficiency = efficiency.with_start(kernel_start)
         if "launch" in ideal:
             efficiency = efficiency.without_launches()
             host_per_kernel, host_per_layer = None, NO_LAYERS
         self.shard, self.device, self.efficiency = shard, device, efficiency
         self.windows = tuple(w for w in shard.model.windows if max_model_len is None or w < max_model_len)
         self.source = sources(shard, efficiency)
-        work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=gpus_per_node)
+        node = gpus_per_node
+        work = PassWork(shard, device, efficiency, expert_load=expert_load, gpus_per_node=node, fused=fused)
         pace = efficiency.launch.host if host_per_kernel is None else host_per_kernel
         beyond = sum(count * host_per_layer.get(kind_of(block.mixer), 0.0) for count, block in shard.kinds)
         self._parts = StepParts(work, Mixing(shard, device, efficiency, work.head_peak, self.windows), pace, beyond)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
-from hwsim.cost.gemm import HOSTED, Bodies, GemmLaw
+from hwsim.cost.gemm import HOSTED, WIDE, Bodies, GemmLaw
 from hwsim.cost.moe import MoeLaw
 from hwsim.errors import ScenarioError
 from hwsim.hardware.short_name import device_of
@@ -64,14 +64,27 @@ class GemmTable(GemmLaw):
 
     times: Times
 
-    def body(self, m: int, n: int, k: int, peak: float, dtype: str, weight_bytes: float, activation: float) -> Bodies:
-        """As the law's, with the measured time less its launch."""
-        law = GemmLaw.body(self, m, n, k, peak, dtype, weight_bytes, activation)
+    def body(
+        self,
+        m: int,
+        n: int,
+        k: int,
+        peak: float,
+        dtype: str,
+        weight_bytes: float,
+        activation: float,
+        *,
+        rounded: bool = False,
+    ) -> Bodies:
+        """As the law's, with the measured time less its launch (and less the law's rounding where that is done)."""
+        law = GemmLaw.body(self, m, n, k, peak, dtype, weight_bytes, activation, rounded=rounded)
         kernel = self.kernel(dtype)
         if COPIES * weight_bytes <= kernel.l2 or dtype in HOSTED:
             return law
         name = "bf16" if dtype == "fp16" else dtype
         found = self.times.seconds((name, n, k), m)
+        if found is not None and rounded and dtype not in WIDE:
+            found -= kernel.rounding(m, k)
         return law if found is None else _measured(law, found - kernel.launch)
 
 
@@ -96,10 +109,12 @@ class MoeTable(MoeLaw):
         load_factor: float | None = None,
         routing: str = "uniform",
         matrices: int = 3,
+        *,
+        dispatched: bool = False,
     ) -> Bodies:
         """As the law's, with the measured time of one rank."""
         shape = (tokens, experts, top_k, hidden, intermediate, weight_element_bytes, activation, peak)
-        law = MoeLaw.body(self, *shape, dtype, ranks, load_factor, routing, matrices)
+        law = MoeLaw.body(self, *shape, dtype, ranks, load_factor, routing, matrices, dispatched=dispatched)
         name = self.name(dtype, weight_element_bytes)
         active = experts * (1 - (1 - top_k / experts) ** tokens)
         read = active * matrices * hidden * intermediate * weight_element_bytes

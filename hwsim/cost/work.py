@@ -5,7 +5,7 @@ Seconds and amounts of one rank; all ranks work alike and at the same time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from hwsim.cost.efficiency.coefficients import Accelerator, Efficiency
@@ -55,7 +55,8 @@ class PassWork:
     """What one rank of a model does on one device under one stack.
 
     ``expert_load``: token copies of the busiest expert rank over the mean (None: even).  ``gpus_per_node`` says when
-    a collective leaves the node.
+    a collective leaves the node.  ``fused`` names what the engine does inside other kernels: ``rounding`` of
+    activations to FP8 with static scales, ``norms`` after an all-reduce.
     """
 
     def __init__(
@@ -66,7 +67,10 @@ class PassWork:
         *,
         expert_load: float | None = None,
         gpus_per_node: int | None = None,
+        fused: Collection[str] = (),
     ) -> None:
+        self.rounded = ("fp8",) if "rounding" in fused else ()
+        self.norms_apart = "norms" not in fused or shard.tensor_parallel_size == 1
         self.shard, self.device, self.efficiency = shard, device, efficiency
         self.expert_load, self.gpus_per_node = expert_load, gpus_per_node
         self.activation = shard.model.precision.plain.activation
@@ -149,7 +153,8 @@ class PassWork:
     def _gemm(self, work: Work, gemm: Gemm, tokens: int, launch: float) -> None:
         weights, activation = gemm.weight_bytes, self.activation
         dtype, peak = self._peaks[gemm.format.compute]
-        body = self.efficiency.gemm.body(tokens, gemm.n, gemm.k, peak, dtype, weights, activation)
+        law, rounded = self.efficiency.gemm, dtype in self.rounded
+        body = law.body(tokens, gemm.n, gemm.k, peak, dtype, weights, activation, rounded=rounded)
         work.add(body, gemm.times, launch)
         work.flop += 2.0 * tokens * gemm.n * gemm.k * gemm.times
         work.hbm_bytes += (weights + activation * tokens * (gemm.n + gemm.k)) * gemm.times
@@ -207,7 +212,8 @@ class PassWork:
         shard, model, ranks = self.shard, self.shard.model, self.shard.tensor_parallel_size
         row, hidden = tokens * self.activation, model.hidden_size
         share = row / ranks if shard.layout.sequence_parallel else row
-        self.stream(work, 4 * hidden * share, block.norms * count, launch)  # read residual and branch, write both
+        if self.norms_apart:  # read residual and branch, write both
+            self.stream(work, 4 * hidden * share, block.norms * count, launch)
         mixer = block.mixer
         cached = model.kv_format.bytes / self.activation
         if isinstance(mixer, Attention):

@@ -35,6 +35,8 @@ def pricer(machine: Machine) -> Any:
         host_per_row=machine.profile.host["per_row"],
         host_per_kernel=machine.profile.host.get("per_kernel"),
         host_per_layer=machine.profile.host_per_layer,
+        kernel_start=machine.profile.kernel_start,
+        fused=machine.profile.graph.get("fused", ()),
         max_model_len=settings["max_model_len"],
         expert_load=_expert_load(machine),
         gpus_per_node=machine.node.gpus if machine.node is not None else None,

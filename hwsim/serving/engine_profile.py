@@ -72,6 +72,12 @@ class EngineProfile:
             mib = max(mib, reserved["least_above_60_gib"])
         return round(1 - mib * 2**20 / memory_bytes, 3)
 
+    @property
+    def kernel_start(self) -> float | None:
+        """Seconds that a kernel in a graph takes to start where the engine lets it begin under the one before it."""
+        given = self.graph.get("kernel_start")
+        return None if given is None else units.parse(given["value"], "s")
+
     def on_host(self, thread_speed: float | None) -> EngineProfile:
         """The profile on another processor: host and server times go with the speed of a thread.
 

@@ -191,3 +191,26 @@ def test_copies_for_one_node_cross_to_it_once() -> None:
     assert (once - law.network.latency) / (each - law.network.latency) == pytest.approx(
         4 * (1 - 0.75**8) / (32 * (1 - (31 / 32) ** 8))
     )
+
+
+def test_fused_kernels_and_dependent_launches_save_what_they_hide() -> None:
+    """Rounding to FP8, norms after an all-reduce and the start of every kernel in a graph: each takes its time away."""
+    gpu = find_device("B200-SXM", "gpu")
+    law = find_efficiency(gpu)
+
+    def seconds(dtype: str, ranks: int, **more) -> float:
+        shard = Shard(find("meta-llama/Llama-3.1-70B", dtype=dtype), ranks)
+        price = RooflinePricer(shard, gpu, law, capture_sizes=SIZES, **more).price(StepShape(4, (), 4), 4000)
+        return price.device(4000) / SUBTICKS_PER_SECOND
+
+    shard = Shard(find("meta-llama/Llama-3.1-70B", dtype="fp8"), 2)
+    kernel = law.gemm.kernel("fp8")
+    rounding = sum(gemm.times * kernel.rounding(4, gemm.k) for gemm in shard.gemms)
+    assert seconds("fp8", 2) - seconds("fp8", 2, fused=["rounding"]) == pytest.approx(rounding, rel=1e-6)
+    assert seconds("bf16", 2) == seconds("bf16", 2, fused=["rounding"])
+    assert seconds("bf16", 1) == seconds("bf16", 1, fused=["norms"])
+    norm = law.stream.body(4 * 4 * 8192 * 2) + law.launch.graph
+    norms = sum(count * block.norms for count, block in shard.kinds)
+    assert seconds("bf16", 2) - seconds("bf16", 2, fused=["norms"]) == pytest.approx(norms * norm, rel=1e-6)
+    started = [seconds("bf16", 2, kernel_start=start) for start in (0.0, 1e-6)]
+    assert 700e-6 < started[1] - started[0] < 1200e-6  # nine to fifteen kernels in each of 80 layers

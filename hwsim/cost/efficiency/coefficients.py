@@ -66,6 +66,10 @@ class Efficiency:
         """The same laws with kernels that start in no time: what an ideal runtime would leave."""
         return replace(self, launch=LaunchLaw(0.0, 0.0, 0.0))
 
+    def with_start(self, seconds: float) -> Efficiency:
+        """The same laws with kernels that take so long to start in a graph."""
+        return replace(self, launch=replace(self.launch, graph=seconds))
+
 
 def names() -> list[str]:
     """All files of coefficients, without ending."""
