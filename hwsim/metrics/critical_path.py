@@ -31,7 +31,11 @@ class CriticalPath(NamedTuple):
     by_track: dict[str, float]
     by_name: dict[str, float]
     shared: dict[str, float]
-    length: float
+
+    def between(self, spans: Mapping[str, Any], start: float, end: float) -> CriticalPath:
+        """What of the path lies between two times (seconds), of a run in which nothing was jumped over."""
+        inside = [part._replace(start=max(part.start, start), end=min(part.end, end)) for part in self.parts]
+        return _added(spans, [part for part in inside if part.end > part.start])
 
     def shares(self) -> dict[str, float]:
         """Share of the path by resource, largest first."""
@@ -39,12 +43,15 @@ class CriticalPath(NamedTuple):
         return {name: time / whole for name, time in _sorted(self.by_resource).items()}
 
 
-def critical_path(spans: Mapping[str, Any], folds: Sequence[Mapping[str, Any]] = (), end: float = 0.0) -> CriticalPath:
+def critical_path(spans: Mapping[str, Any], folds: Sequence[Mapping[str, Any]] = ()) -> CriticalPath:
     """The path to the last end in a table of spans; ``folds``: ``{at_s, period_s, skipped_s}`` in order of time."""
-    parts: list[Part] = []
-    count = len(spans["span"])
-    if count:
-        parts = _walk(spans, sorted(folds, key=lambda fold: fold["at_s"]))
+    if not len(spans["span"]):
+        return _added(spans, [])
+    return _added(spans, _walk(spans, sorted(folds, key=lambda fold: fold["at_s"])))
+
+
+def _added(spans: Mapping[str, Any], parts: list[Part]) -> CriticalPath:
+    """The parts of a path, and what they add up to."""
     resources: dict[str, float] = {}
     tracks: dict[str, float] = {}
     names: dict[str, float] = {}
@@ -58,7 +65,7 @@ def critical_path(spans: Mapping[str, Any], folds: Sequence[Mapping[str, Any]] =
         alone = float(spans["alone_s"][part.row])
         if whole > alone * (1 + 1e-9) and whole > 0:
             shared[resource] = shared.get(resource, 0.0) + time * (1 - alone / whole)
-    return CriticalPath(parts, _sorted(resources), _sorted(tracks), _sorted(names), _sorted(shared), end)
+    return CriticalPath(parts, _sorted(resources), _sorted(tracks), _sorted(names), _sorted(shared))
 
 
 def _walk(spans: Mapping[str, Any], folds: list[Mapping[str, Any]]) -> list[Part]:

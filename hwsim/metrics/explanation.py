@@ -23,6 +23,7 @@ Table = Mapping[str, Any]
 class Explanation:
     """``seconds`` in all; where they went by phase and by resource; the steps of the path that took longest.
 
+    ``slack``: seconds by which tasks that a resource limits could end later, ``least`` and ``mean`` (graphs).
     ``gains``: share of the time saved if one resource were 10 % faster (``plus_10``) or infinitely fast
     (``infinite``); ``method`` says how they were found.
     """
@@ -33,6 +34,7 @@ class Explanation:
     resources: dict[str, float]
     path: list[dict[str, Any]] = field(default_factory=list)
     stalls: dict[str, dict[str, float]] = field(default_factory=dict)
+    slack: dict[str, dict[str, float]] = field(default_factory=dict)
     gains: dict[str, dict[str, float]] = field(default_factory=dict)
     method: str = ""
 
@@ -49,9 +51,18 @@ class Explanation:
         self.method = "first order: what a resource bounds shrinks with it, queues and batches stay as they were"
 
 
-def explain_graph(summary: Mapping[str, Any], spans: Table, folds: Any = (), *, longest: int = TOP) -> Explanation:
-    """The critical path of a graph's run; gains are filled in by whoever can run it again."""
-    path = critical_path(spans, folds, float(summary["simulated_seconds"]))
+def explain_graph(
+    summary: Mapping[str, Any], spans: Table, folds: Any = (), *, longest: int | None = None, step: int | None = None
+) -> Explanation:
+    """The critical path of a graph's run; gains are filled in by whoever can run it again.
+
+    ``longest``: that many single tasks of the path instead of all of a name together.  ``step``: only the part of the
+    path in that one of the graph's steps, equal parts of its time (unfolded spans).
+    """
+    path, what, whole = critical_path(spans, folds), str(summary["name"]), float(summary["simulated_seconds"])
+    if step is not None:
+        what, whole = f"step {step} of {what}", whole / _steps(summary, step)
+        path = path.between(spans, step * whole, (step + 1) * whole)
     steps = [
         {
             "name": str(spans["name"][part.row]),
@@ -63,10 +74,31 @@ def explain_graph(summary: Mapping[str, Any], spans: Table, folds: Any = (), *, 
         }
         for part in path.parts
     ]
-    top = sorted(steps, key=lambda step: (-step["seconds"], step["start_s"]))[:longest]
+    top = sorted(steps if longest else _together(steps), key=lambda step: (-step["seconds"], step["start_s"]))
     stalls = {name: dict(stream["stalls"]) for name, stream in summary["streams"].items() if stream["stalls"]}
-    whole = float(summary["simulated_seconds"])
-    return Explanation(str(summary["name"]), whole, path.by_track, path.by_resource, top, stalls)
+    top, stalls = top[: longest or TOP], stalls if step is None else {}
+    return Explanation(what, whole, path.by_track, path.by_resource, top, stalls)
+
+
+def _together(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Parts of a path by name, track and resource: their time together, and how many they are."""
+    found: dict[tuple[str, str, str], dict[str, Any]] = {}
+    for step in steps:
+        known = found.setdefault((step["name"], step["track"], step["resource"]), step | {"seconds": 0.0, "times": 0.0})
+        known["seconds"] += step["seconds"]
+        known["times"] += step["times"]
+    return list(found.values())
+
+
+def _steps(summary: Mapping[str, Any], step: int) -> int:
+    """How many steps a graph has, ``step`` among them."""
+    count = round(summary["steps"] or 0)
+    if not count:
+        what = "the graph does not say how many steps it has"
+        raise ScenarioError.of(what, where="--step", expected="graph.steps: N")
+    if step >= count:
+        raise ScenarioError.of("no such step", where="--step", got=str(step), expected=f"0..{count - 1}")
+    return count
 
 
 def explain_request(requests: Table, steps: Table, row: int) -> Explanation:

@@ -60,7 +60,7 @@ def graph_summary(facts: Mapping[str, Any], tables: Mapping[str, Table]) -> dict
         "warnings": warnings,
     }
     if "spans" in tables:
-        path = critical_path(tables["spans"], facts.get("folds") or (), end)
+        path = critical_path(tables["spans"], facts.get("folds") or ())
         found["bottleneck"] = path.shares()
     plain = _plain(found)
     kept = {key: value for key, value in plain.items() if key != "bottleneck"}  # known only where spans are kept

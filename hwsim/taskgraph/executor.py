@@ -55,6 +55,7 @@ class Executor:
         self.works: list[Work] = []
         self.blocked: list[Task] = []  # wait for memory, in order
         self.blocks: deque[Block] = deque()
+        self.edges: list[tuple[int, list[Task]]] | None = None  # who waited for each task, if somebody asks
         self.ended = 0
         self.skipped = 0  # tasks that were jumped over
         self.contention = Contention(self)
@@ -295,6 +296,8 @@ class Executor:
         """Keep a row of a task that has ended."""
         rows, table = self.rows, self.table
         assert rows is not None and table is not None
+        if self.edges is not None and task.next:
+            self.edges.append((task.number, task.next))
         rows.append(
             (
                 task.number,

@@ -8,6 +8,7 @@ the graph repeats the trace to the tick; a faster resource moves what depended o
 from __future__ import annotations
 
 import gzip
+import json
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -43,6 +44,18 @@ def kind_of(name: str) -> str:
     if any(word in low for word in COMMUNICATION):
         return "collective"
     return "copy" if any(word in low for word in COPIES) else "compute"
+
+
+def line_of(text: str, key: str, number: int) -> int:
+    """The line on which item ``number`` of a JSON list begins: that under ``key``, or the list that the text is."""
+    decoder = json.JSONDecoder()
+    at = text.find("[", max(text.find(f'"{key}"'), 0)) + 1
+    for count in range(number + 1):
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+        if count < number:
+            at = decoder.raw_decode(text, at)[1]
+    return text.count("\n", 0, at) + 1
 
 
 def opened(path: Path) -> IO[str]:

@@ -43,6 +43,13 @@ def graph_screen(summary: Mapping[str, Any]) -> RenderableType:
     return Group(head, Text(graph_headline(summary), style="bold"), Text(), grid, *warnings)
 
 
+def _owners(pool: Mapping[str, Any]) -> str:
+    """Who holds most of a memory at its peak."""
+    owners = sorted((pool.get("owners_at_peak") or {}).items(), key=lambda item: -item[1])
+    texts = [f"{name} {share(size / pool['peak_bytes'])}" for name, size in owners[:3]]
+    return f" ({', '.join(texts)})" if texts else ""
+
+
 def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, (name, value) in enumerate(list(summary["bottleneck"].items())[:MOST]):
         yield "path" if not number else "", f"{name:<20}{share(value):>7} {'█' * round(value * BAR)}"
@@ -53,7 +60,7 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for number, (name, link) in enumerate(list(summary["links"].items())[:MOST]):
         yield "moved" if not number else "", f"{name:<20}{quantity(link['bytes'], 'bytes'):>10}"
     texts = [
-        f"{name} {gibibytes(pool['peak_bytes'])} of {gibibytes(pool['capacity_bytes'])}"
+        f"{name} {gibibytes(pool['peak_bytes'])} of {gibibytes(pool['capacity_bytes'])}{_owners(pool)}"
         for name, pool in summary["memory"].items()
         if pool.get("peak_bytes") and pool.get("capacity_bytes")
     ]

@@ -10,7 +10,7 @@ import pytest
 from hwsim.cli import main
 from hwsim.metrics.critical_path import critical_path
 from hwsim.metrics.explanation import explain_graph, explain_request, explain_step
-from hwsim.scenario.graph.whatif import gains
+from hwsim.scenario.graph.whatif import gains, unfolded
 from hwsim.scenario.load import load
 from hwsim.scenario.run import run
 from tests.taskgraph.test_graph_scenario import _loop, _scenario
@@ -42,6 +42,41 @@ def test_gains_are_those_of_a_faster_link() -> None:
     assert gain["dram"] == {"plus_10": 0.0, "infinite": 0.0}
 
 
+def test_slack_is_how_much_later_a_task_may_end() -> None:
+    tasks = {
+        "short": {"copy": "20 MB", "from": "dram", "to": "gpu0"},
+        "long": {"wait": "5 ms"},
+        "last": {"wait": "1 ms", "after": ["short", "long"]},
+    }
+    scenario = load(_scenario(tasks))
+    whole = run(scenario).summary["simulated_seconds"]
+    found = unfolded(scenario)
+    assert found is not None
+    spans, slack = found
+    copy = float(spans["end_s"][list(spans["name"]).index("short")])
+    assert slack["gpu0.pcie.h2d"]["least"] == pytest.approx(5e-3 - copy, rel=1e-9)
+    assert slack["time"] == {"least": 0.0, "mean": 0.0}
+    later = tasks | {"short": {**tasks["short"], "copy": "99.9 MB"}}  # as late as its slack allows
+    assert run(load(_scenario(later))).summary["simulated_seconds"] == pytest.approx(whole, rel=1e-6)
+
+
+def test_slack_follows_memory_and_streams() -> None:
+    found = unfolded(load(_scenario(_loop(20), buffers={"slots": 1})))
+    assert found is not None
+    assert all(least["least"] == 0.0 for least in found[1].values())  # one buffer: everything waits for everything
+
+
+def test_a_step_of_a_graph() -> None:
+    scenario = load(ROOT / "scenarios" / "graphs" / "layer-streaming.yaml")
+    result, found = run(scenario), unfolded(scenario)
+    assert found is not None
+    parts = [explain_graph(result.summary, found[0], step=step) for step in range(4)]
+    for part in parts:
+        assert sum(part.resources.values()) == pytest.approx(part.seconds)
+    whole = explain_graph(result.summary, found[0])
+    assert sum(part.resources["ssd"] for part in parts) == pytest.approx(whole.resources["ssd"])
+
+
 def test_requests_and_steps_add_up() -> None:
     result = run(load(ROOT / "scenarios" / "quickstart.yaml", ["workload.requests=50"]))
     requests, steps = result.table("requests"), result.table("steps")
@@ -64,6 +99,8 @@ def test_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: py
     assert drive.startswith("ssd")
     assert found["gains"][drive.rstrip("0123456789")]["plus_10"] == pytest.approx(1 - 1 / 1.1, rel=0.02)
     assert main(["explain", "runs/latest", "--request", "1"]) == 2
+    assert main(["explain", "runs/latest", "--step", "1"]) == 0
+    assert main(["explain", "runs/latest", "--step", "4"]) == 2
     assert main(["run", "scenarios/quickstart.yaml", "-s", "workload.requests=50", "--report", "off"]) == 0
     assert main(["explain", "runs/latest", "--slowest", "2"]) == 0
     assert main(["explain", "runs/latest", "--request", "7", "--step", "1"]) == 2

@@ -48,6 +48,9 @@ def test_chakra_follows_dependencies(tmp_path: Path) -> None:
     ("format_", "text", "place"),
     [
         ("kineto", '{"traceEvents": [\n{"ph": "X"\n]}', ":3:"),
+        ("kineto", '{"a": 1, "traceEvents": [\n{"ph": "M"},\n\n{"ph": "X", "ts": "oops", "dur": 1}]}', ":4:"),
+        ("kineto", '[{"ph": "X", "ts": 1, "dur": 1}\n,{"ph": "X", "ts": 1}]', ":2:"),
+        ("chakra", '{"nodes": [\n{"id": 1, "duration_micros": 3},\n{"id": 2, "ctrl_deps": [7]}]}', ":3:"),
         ("kernels", "start_us,dur_us,stream,class\n0,5,1,gemm\n7,x,1,gemm\n", ":3"),
         ("chakra", '{"id": 1, "duration_micros": 3}\n{"id": 2, "data_deps": [9]}\n', ":2"),
     ],

@@ -20,7 +20,7 @@ MOST_RESOURCES = 6
 def explain(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, such as runs/latest.")],
     request: Annotated[str | None, typer.Option(metavar="ID", help="One request of a serving run.")] = None,
-    step: Annotated[int | None, typer.Option(metavar="N", min=0, help="One engine step of a serving run.")] = None,
+    step: Annotated[int | None, typer.Option(metavar="N", min=0, help="One engine step, or step of a graph.")] = None,
     replica: Annotated[int, typer.Option(min=0, help="The replica whose step it is.")] = 0,
     slowest: Annotated[int | None, typer.Option(metavar="N", min=1, help="The slowest requests, or tasks.")] = None,
     json: Json = False,
@@ -35,11 +35,10 @@ def explain(
         )
     summary, manifest, tables = read_run_folder(run)
     if is_graph(summary):
-        if request is not None or step is not None:
-            raise ScenarioError.of(
-                "this is the run of a task graph", where=str(run), expected="no option, or --slowest N"
-            )
-        found = [_graph(run, summary, manifest, tables, slowest)]
+        if request is not None:
+            what = "this is the run of a task graph, which has no requests"
+            raise ScenarioError.of(what, where=str(run), expected="no option, --step N or --slowest N")
+        found = [_graph(run, summary, manifest, tables, slowest, step)]
     else:
         found = _serving(run, tables, request, step, replica, slowest)
     if json:
@@ -56,16 +55,30 @@ def _table(run: Path, tables: Mapping[str, Any], name: str) -> Any:
 
 
 def _graph(
-    run: Path, summary: Mapping[str, Any], manifest: Mapping[str, Any], tables: Mapping[str, Any], longest: int | None
+    run: Path,
+    summary: Mapping[str, Any],
+    manifest: Mapping[str, Any],
+    tables: Mapping[str, Any],
+    longest: int | None,
+    step: int | None,
 ) -> Explanation:
     from hwsim.export.run_folder import resolve
-    from hwsim.metrics.explanation import TOP, explain_graph
-    from hwsim.scenario.graph.whatif import gains
+    from hwsim.metrics.explanation import explain_graph
+    from hwsim.scenario.graph.whatif import MOST_TASKS, gains, unfolded
     from hwsim.scenario.load import load
 
-    found = explain_graph(summary, _table(run, tables, "spans"), manifest.get("folds") or (), longest=longest or TOP)
+    spans, folds = _table(run, tables, "spans"), manifest.get("folds") or ()
+    scenario = load(resolve(run) / "scenario.yaml")
+    whole, slack = unfolded(scenario), {}
+    if whole is not None:
+        (spans, slack), folds = whole, ()
+    elif step is not None:
+        what = "the graph has too many tasks to keep those of one step"
+        raise ScenarioError.of(what, where="--step", expected=f"at most {MOST_TASKS:,} tasks")
+    found = explain_graph(summary, spans, folds, longest=longest, step=step)
+    found.slack = slack if step is None else {}
     names = [name for name in found.resources if name not in ("time", "latency")][:MOST_RESOURCES]
-    found.gains = gains(load(resolve(run) / "scenario.yaml"), names)
+    found.gains = gains(scenario, names)
     found.method = "the graph run again with the resource sped up"
     return found
 
@@ -103,13 +116,18 @@ def _lines(found: Explanation) -> Iterator[str]:
     if found.path:
         yield "  longest on the path"
         for part in found.path:
-            times = f" (for {part['times']:,.0f} like it)" if part["times"] > 1.5 else ""
+            times = f", {part['times']:,.0f} times" if part["times"] > 1.5 else ""
             yield f"    {part['name']:<24}{time(part['seconds']):>12}  {part['resource']} on {part['track']}{times}"
     for stream, reasons in found.stalls.items():
         most = sorted(reasons.items(), key=lambda item: -item[1])[:3]
         text = ", ".join(f"{reason} {share(part)}" for reason, part in most if part > 5e-4)
         if text:
             yield f"  {stream} waits for {text} of the time"
+    if found.slack:
+        yield "  slack: how much later its tasks could end"
+        yield f"    {'':<24}{'least':>12}{'mean':>12}"
+        for name, spare in list(found.slack.items())[:10]:
+            yield f"    {name:<24}{time(spare['least']):>12}{time(spare['mean']):>12}"
     if found.gains:
         yield f"  time saved by a faster resource ({found.method})"
         yield f"    {'':<24}{'+10 %':>12}{'infinite':>12}"

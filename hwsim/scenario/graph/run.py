@@ -62,6 +62,11 @@ class GraphRun:
             raise ScenarioError.of(str(error), where=self.scenario.origin("graph.tasks") or "graph") from error
         return self.site.executor
 
+    def counted(self) -> int:
+        """Run it, and say how many tasks it had, those that were jumped over included."""
+        executor = self.run()
+        return executor.ended + executor.skipped
+
     def facts(self) -> dict[str, Any]:
         """What the run says about itself."""
         found = account(self.site.executor)

@@ -7,6 +7,7 @@ In protobuf a file is messages after their lengths, first the metadata, then nod
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,18 @@ def _protobuf(path: Path) -> list[tuple[int, dict[str, Any]]] | None:
     return found
 
 
+def _lines(text: str, nodes: list[Any]) -> Iterator[tuple[int, Any]]:
+    """The nodes of a JSON list, each with the line on which it begins."""
+    decoder, line, before = json.JSONDecoder(), 1, 0
+    at = text.find("[", max(text.find('"nodes"'), 0)) + 1
+    for node in nodes:
+        while text[at] in " \t\r\n,":
+            at += 1
+        line += text.count("\n", before, at)
+        yield line, node
+        before, at = at, decoder.raw_decode(text, at)[1]
+
+
 def _nodes(path: Path) -> list[tuple[int, dict[str, Any]]]:
     binary = _protobuf(path)
     if binary is not None:
@@ -89,7 +102,7 @@ def _nodes(path: Path) -> list[tuple[int, dict[str, Any]]]:
         content = json.loads(text)
         nodes = content.get("nodes") if isinstance(content, dict) else content
         if isinstance(nodes, list):
-            return [(1, node) for node in nodes if isinstance(node, dict)]
+            return [(line, node) for line, node in _lines(text, nodes) if isinstance(node, dict)]
     except json.JSONDecodeError:
         pass
     found: list[tuple[int, dict[str, Any]]] = []

@@ -27,7 +27,8 @@ def read(path: Path) -> list[Event]:
                 if not (0 <= duration < 1e15 and abs(start) < 1e18) or row["class"] is None:
                     raise ValueError
             except (TypeError, ValueError):
-                problems.append(Problem("is no kernel", f"{path}:{rows.line_num}", str(list(row.values()))[:80]))
+                got, expected = str(list(row.values()))[:80], "numbers for start_us and dur_us, and a class"
+                problems.append(Problem("is no kernel", f"{path}:{rows.line_num}", got, expected))
                 if len(problems) == MOST_PROBLEMS:
                     break
                 continue

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hwsim.errors import ScenarioError
-from hwsim.taskgraph.imported import Event, kind_of, opened
+from hwsim.taskgraph.imported import Event, kind_of, line_of, opened
 
 GPU = ("kernel", "gpu_memcpy", "gpu_memset")
 
@@ -29,10 +29,10 @@ def read(path: Path) -> list[Event]:
         (number, event) for number, event in enumerate(events) if isinstance(event, dict) and event.get("ph") == "X"
     ]
     chosen = [(n, e) for n, e in whole if str(e.get("cat", "")).casefold() in GPU] or whole
-    return [_event(path, number, event) for number, event in chosen]
+    return [_event(path, text, number, event) for number, event in chosen]
 
 
-def _event(path: Path, number: int, event: dict[str, Any]) -> Event:
+def _event(path: Path, text: str, number: int, event: dict[str, Any]) -> Event:
     try:
         start, duration = float(event["ts"]), float(event["dur"])
         if not (duration >= 0 and abs(start) < 1e18 and duration < 1e15):
@@ -40,7 +40,7 @@ def _event(path: Path, number: int, event: dict[str, Any]) -> Event:
     except (KeyError, TypeError, ValueError):
         raise ScenarioError.of(
             f"event {number} has no time",
-            where=str(path),
+            where=f"{path}:{line_of(text, 'traceEvents', number)}",
             got=json.dumps(event)[:80],
             expected="ts and dur in microseconds",
         ) from None
