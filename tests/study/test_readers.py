@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -160,3 +161,10 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path, text: str, says: str) ->
     path.write_text(text)
     with pytest.raises(ScenarioError, match=says):
         read(path)
+
+
+def test_without_a_matrix_of_bandwidths_the_peak_of_all_sockets_is_taken(tmp_path: Path) -> None:
+    short = re.sub(r"Measuring Memory Bandwidths.*?(?=Measuring Loaded)", "", MLC, flags=re.DOTALL)
+    file = tmp_path / "mlc.txt"
+    file.write_text(short)
+    assert read(file).figures["dram.achieved"] == pytest.approx(225400.1e6 / 2)

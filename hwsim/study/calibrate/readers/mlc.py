@@ -18,6 +18,7 @@ def read(text: str) -> Measured:
     """The diagonal of the matrices is the own socket, the rest the other one; the loaded table is a curve."""
     found = Measured("cpu", "mlc")
     near, far = _matrix(text, r"Measuring idle latencies[^\n]*")
+    sockets = max(len(near), 1)
     if near:
         found.figures["dram.latency"] = sum(near) / len(near) * 1e-9
     if far:
@@ -25,6 +26,10 @@ def read(text: str) -> Measured:
     near, far = _matrix(text, r"Measuring Memory Bandwidths between nodes[^\n]*")
     if near:
         found.figures["dram.achieved"] = sum(near) / len(near) * MB
+    else:  # of the whole machine, which the idle latencies have counted
+        peak = re.search(r"^ALL Reads\s*:\s*([\d.]+)", text, re.MULTILINE)
+        if peak is not None:
+            found.figures["dram.achieved"] = number(peak[1], "ALL Reads") * MB / sockets
     if far:
         found.figures["remote.bandwidth"] = sum(far) / len(far) * MB
     loaded = _section(text, r"Measuring Loaded Latencies[^\n]*")
