@@ -107,6 +107,9 @@ def run_facts(simulation: Simulation) -> dict[str, Any]:
     for pool in simulation.pools:
         totals = _totals(simulation, pool)
         busy = {name: time / SUBTICKS_PER_SECOND for name, time in totals["time_by_bound"].items()}
+        beyond = sum([engine.pipeline.beyond for engine in pool.engines])
+        if beyond > 0:
+            busy["pipeline"] = beyond / SUBTICKS_PER_SECOND
         facts["pools"][pool.name] |= {"busy_seconds_by_bound": busy, "amounts": totals["demands"]}
         for whole, part in (("busy_seconds_by_bound", busy), ("amounts", totals["demands"])):
             for name, value in part.items():

@@ -17,6 +17,8 @@ class Pipeline:
 
     __slots__ = ("depth", "end", "end_before", "host_free")
 
+    beyond = 0  # subticks that batches spent in other stages than their slowest, of a line of stages
+
     def __init__(self, depth: int) -> None:
         self.depth = depth
         self.end = 0  # E of the last step

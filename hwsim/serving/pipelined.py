@@ -23,16 +23,18 @@ class StagePipeline(Pipeline):
     """Times of batches in a line of stages: a batch enters one when it and the batch before are through with what is
     before: ``C[m][s] = max(C[m][s-1], C[m-1][s]) + times[s]``, where ``C[m][-1]`` is call plus host."""
 
-    __slots__ = ("times", "until")
+    __slots__ = ("beyond", "times", "until")
 
     def __init__(self, depth: int, stages: int) -> None:
         super().__init__(depth)
         self.until = [0] * stages  # when each stage is done with the last batch
         self.times = [0] * stages  # what the batch that comes takes in each
+        self.beyond = 0
 
     def step(self, call: int, host: int, device: int) -> int:
         """Send one batch in, which takes ``times``; returns when its output is there."""
         self.host_free = time = call + host
+        start = time if time > self.end else self.end
         until = self.until
         for stage, taken in enumerate(self.times):
             before = until[stage]
@@ -40,6 +42,7 @@ class StagePipeline(Pipeline):
             until[stage] = time
         self.end_before = self.end
         self.end = time
+        self.beyond += time - start - device
         return time
 
 

@@ -13,6 +13,7 @@ BOUNDS = {
     "nvlink": "NVLink",
     "launch": "kernel launch",
     "host": "host",
+    "pipeline": "other pipeline stages",
     "idle": "idle",
     "constant": "constant step",
 }

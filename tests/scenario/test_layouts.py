@@ -101,7 +101,12 @@ def test_a_prompt_takes_no_less_for_being_dealt_to_stages() -> None:
     ttft = {}
     for stages in (1, 2, 4):
         loaded = scenario(name, {"pipeline_parallel_size": stages, "enable_prefix_caching": False}, **lone)
-        ttft[stages] = hwsim.run(loaded).summary["ttft_ms"]["mean"]
+        summary = hwsim.run(loaded).summary
+        ttft[stages] = summary["ttft_ms"]["mean"]
+        shares = summary["bottleneck"]
+        assert shares["host"] < 0.15 and sum(shares.values()) == pytest.approx(1.0)
+        # alone in the line, a batch is in other stages than the slowest nearly all the rest of the time
+        assert shares.get("pipeline", 0.0) == pytest.approx((1 - 1 / stages) * (1 - shares["host"]), abs=0.1)
     assert ttft[1] < ttft[2] < ttft[4] < 1.15 * ttft[1]
 
 
