@@ -13,7 +13,7 @@ import pytest
 
 from hwsim.errors import ScenarioError
 from hwsim.workload.lengths import preset
-from hwsim.workload.lengths.lognormal import Z99, shape
+from hwsim.workload.lengths.lognormal import shape
 from hwsim.workload.workload import Workload
 
 POISSON = {"kind": "poisson", "rate": "10 /s"}
