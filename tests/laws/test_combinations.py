@@ -74,7 +74,7 @@ def combination(seed: int) -> dict[str, Any]:
             serve[question] = one_of(question, rng)
     controls = random.Random(f"{seed}/control")
     for question in ("admission", "autoscale"):
-        if controls.random() < 0.22:
+        if controls.random() < 0.3:
             serve[question] = one_of(question, controls)
     apart = controls.random() < 0.3
     if apart:

@@ -179,7 +179,7 @@ def test_one_request_alone_is_monotone_in_every_capacity() -> None:
         ({"serve": {"replicas": 9}}, FitError, "at most 8"),
         ({"serve": {"max_num_seqs": 100, "max_num_batched_tokens": 50}}, ScenarioError, "max_num_batched_tokens"),
         ({"serve": {"engine": "vllm-0.3"}}, ScenarioError, "vllm-0.33"),
-        ({"workload": {"input_tokens": {"kind": "lognormal", "mean": 5}}}, ScenarioError, "median and sigma"),
+        ({"workload": {"input_tokens": {"kind": "lognormal", "mean": 5}}}, ScenarioError, "median, p99 and sigma"),
     ],
 )
 def test_what_cannot_be_is_refused(changes: dict[str, Any], error: type[Exception], words: str) -> None:
