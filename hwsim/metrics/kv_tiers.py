@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 YEAR = 365 * 86400.0
+COUNTS = ("hit_tokens", "spared_tokens", "slower_tokens")
 SHARES = ("limit", "peak", "read", "written", "dropped", "lost")
 
 Table = Mapping[str, Any]
@@ -29,11 +30,9 @@ def kv_tiers(facts: Mapping[str, Any], tables: Mapping[str, Table], warnings: li
     seconds = float(facts["simulated_seconds"])
     tiers: dict[str, dict[str, Any]] = {}
     for row, device in enumerate(table["device"]):
-        tier = tiers.setdefault(
-            device, {"hit_tokens": 0, "slower_tokens": 0} | {f"{name}_bytes": 0.0 for name in SHARES}
-        )
-        tier["hit_tokens"] += int(table["hit_tokens"][row])
-        tier["slower_tokens"] += int(table["slower_tokens"][row])
+        tier = tiers.setdefault(device, dict.fromkeys(COUNTS, 0) | {f"{name}_bytes": 0.0 for name in SHARES})
+        for name in COUNTS:
+            tier[name] += int(table[name][row])
         for name in SHARES:
             tier[f"{name}_bytes"] += float(table[f"{name}_bytes"][row])
         access = float(table["io_bytes"][row])
@@ -51,11 +50,11 @@ def kv_tiers(facts: Mapping[str, Any], tables: Mapping[str, Table], warnings: li
         if endurance is not None and written > 0 and seconds > 0:
             tier["life_years"] = endurance / (written / seconds) / YEAR
         tier.setdefault("iops", None)
-        if tier["slower_tokens"] > 0.1 * tier["hit_tokens"]:
-            share = tier["slower_tokens"] / tier["hit_tokens"]
+        used = tier["hit_tokens"] + tier["spared_tokens"]
+        if tier["slower_tokens"] > 0.1 * used:
             warnings.append(
-                f"{name} is slower than the GPU: {share:.0%} of what was loaded from it would have been computed "
-                "sooner (miss: cheapest does that)"
+                f"{name} is slower than the GPU: {tier['slower_tokens'] / used:.0%} of what was loaded from it would "
+                "have been computed, or handed over, sooner (miss: cheapest does that)"
             )
         if tier["lost_bytes"] > 0.01 * tier["written_bytes"]:
             share = tier["lost_bytes"] / tier["written_bytes"]

@@ -4,8 +4,9 @@
 ``memory.<pool>.peak`` for every memory pool and ``bottleneck.<resource>`` for every resource that can bound; of task
 graphs ``step.time``, ``graph.tflops``, ``link.<from>-<to>.bytes``, ``stream.<name>.busy``,
 ``storage.<place>.read_bytes``, ``.written_bytes`` and ``.life_years``; of KV tiers ``tier.<name>.hit_rate`` (``gpu``
-too), ``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.iops``, ``.life_years``, ``.slower_tokens``,
-``prefix.hit_rate`` and ``link.<name>.bytes``; of patterns ``part.decode.<work>`` and ``part.prefill.<work>``.
+too), ``.read_bytes``, ``.written_bytes``, ``.peak_bytes``, ``.iops``, ``.life_years``,
+``.slower_tokens``, ``.spared_tokens``, ``prefix.hit_rate`` and ``link.<name>.bytes``; of patterns
+``part.decode.<work>`` and ``part.prefill.<work>``.
 """
 
 from __future__ import annotations
@@ -160,6 +161,7 @@ _TIER = {  # figure -> dimension, better, definition (the tier follows)
     "read_bytes": ("bytes", "lower", "bytes of KV copied from"),
     "written_bytes": ("bytes", "lower", "bytes of KV copied to"),
     "iops": ("1/s", "lower", "reads and writes a second of the drives of tier"),
+    "spared_tokens": ("tokens", "higher", "prompt tokens not handed over since decode found them in tier"),
     "slower_tokens": ("tokens", "lower", "prompt tokens loaded that would have been computed sooner, from tier"),
     "life_years": ("number", "higher", "years until the endurance of the drives is used up at this rate of writes:"),
 }

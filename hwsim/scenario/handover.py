@@ -15,6 +15,7 @@ from hwsim.part import Parts
 from hwsim.scenario.control import pools_controlled
 from hwsim.scenario.coupling import coupled, shares_of
 from hwsim.scenario.routers import gates_of, router_of
+from hwsim.scenario.tier_rules import kv_rule
 from hwsim.scenario.tiers import traffic_of
 from hwsim.serving.controlled_pools import ControlledPools
 from hwsim.serving.coupled import Coupled
@@ -23,6 +24,7 @@ from hwsim.serving.gated import Gated
 from hwsim.serving.handover import Figures, Mover, Side
 from hwsim.serving.outlook import EngineOutlook
 from hwsim.serving.side_by_side import SideBySide, Still
+from hwsim.serving.tiered_decode import DecodeTiered, DecodeTieredGated
 from hwsim.serving.tiered_disaggregation import TieredDisaggregation, TieredGated
 from hwsim.units import parse, ticks
 
@@ -46,7 +48,9 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
         return side_by_side(simulation, job, prefill[0], decode[0], source)
     mover = _mover(simulation, job, prefill, decode)
     # the pools of pages are exchanged before anybody else looks at them
-    traffic = traffic_of(simulation, prefill, watched=getattr(job.serve.router, "kind", "") == "kv_aware")
+    below = any(kv_rule(pool.machine.fields) is not None for pool in decode)
+    tiered = [*prefill, *decode] if below else prefill
+    traffic = traffic_of(simulation, tiered, watched=getattr(job.serve.router, "kind", "") == "kv_aware")
     first, second = coupled(simulation, prefill, mover), coupled(simulation, decode, mover)
     routers = (
         router_of(job, "router", len(first), simulation.seed),
@@ -60,8 +64,9 @@ def disaggregated(simulation: Simulation, job: Job, source: Source) -> Disaggreg
     gated = job.serve.admission is not None
     kind: Any = Gated if gated else Disaggregation
     if traffic is not None:
-        traffic.engines = list(first)
-        kind = partial(TieredGated if gated else TieredDisaggregation, traffic=traffic)
+        traffic.engines = [*first, *second] if below else list(first)
+        kinds = (DecodeTiered, DecodeTieredGated) if below else (TieredDisaggregation, TieredGated)
+        kind = partial(kinds[gated], traffic=traffic)
     control = pools_controlled(simulation, job, prefill, decode)
     if control is not None:
         kind = partial(ControlledPools, **control)

@@ -74,9 +74,9 @@ def problems(job: Job, pool: str, fields: Engine) -> list[Problem]:
         found.append(Problem("KV tiers without prefix caching", where, expected="enable_prefix_caching: true"))
     if job.serve.handover is not None and job.serve.handover.kind == "in_place":
         found.append(Problem("not built yet: KV tiers where prefill and decode share GPUs", where=where))
-    elif fields.role == "decode":
-        expected = "place under the pool with role: prefill"
-        found.append(Problem("not built yet: KV tiers of pools that decode", where=where, expected=expected))
+    elif fields.role == "decode" and job.serve.handover is not None and job.serve.handover.kind == "p2p_nccl":
+        text = "KV tiers of a pool that decode is pushed whole prompts to, whatever it holds"
+        found.append(Problem(text, where=where, expected="another hand-over than p2p_nccl"))
     return found
 
 

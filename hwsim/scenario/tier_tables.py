@@ -48,6 +48,7 @@ def _tiers(described: list[Described], traffics: list[Traffic]) -> Table:
         "device": [d.device for d in described],
         "limit_bytes": np.array([(tier.capacity + tier.staging) * page for tier, page in each]),
         "hit_tokens": np.array([tier.hits * size for tier, _ in each], dtype=np.int64),
+        "spared_tokens": np.array([tier.spared * size for tier, _ in each], dtype=np.int64),
         "slower_tokens": np.array([tier.slower * size for tier, _ in each], dtype=np.int64),
         "chunks": np.array([len(tier.policy.entries) for tier, _ in each], dtype=np.int64),
     }

@@ -43,7 +43,7 @@ class _Builder:
         self.described: dict[int, Described] = {}
 
     def traffic(self) -> Traffic:
-        from hwsim.serving.kv.tier_connector import PrefillTime, TierConnector
+        from hwsim.serving.kv.tier_connector import DecodeConnector, PrefillTime, TierConnector
         from hwsim.serving.kv.tier_traffic import Rules, Traffic
 
         engines, connectors = [], []
@@ -51,12 +51,13 @@ class _Builder:
         self._agree(tiered)
         for pool in self.pools:
             prefill = PrefillTime(pool.pricer)
+            kind = DecodeConnector if pool.machine.role == "decode" else TierConnector
             rule = kv_rule(pool.machine.fields)
             miss = MISSES.get(rule.miss if rule is not None and rule.miss is not None else "load")
             for engine, gpus in zip(pool.engines, pool.machine.places, strict=True):
                 engine.pool = watched_pool(engine)
                 engines.append(engine)
-                connectors.append(TierConnector(engine, self._store(pool, gpus), miss, prefill))
+                connectors.append(kind(engine, self._store(pool, gpus), miss, prefill))
                 self.gpus.append(gpus)
         kinds = levels(tiered) if tiered is not None else []
         staged = [

@@ -19,7 +19,7 @@ from hwsim.serving.routing import HearsKv
 class TieredDisaggregation(Disaggregation):
     """Prompts are loaded from tiers where that pays, computed for the rest, written to tiers, and handed over.
 
-    Decode engines neither read nor write tiers: what they need comes from prefill.
+    Decode engines neither read nor write tiers here: what they need comes from prefill.
     """
 
     def __init__(self, *args: Any, traffic: Traffic, **options: Any) -> None:
@@ -39,8 +39,10 @@ class TieredDisaggregation(Disaggregation):
 
     def _advance(self, number: int, time: int) -> None:
         super()._advance(number, time)
-        if number < self.first_decode:
-            self.traffic.collect(number, time)
+        if number < len(self.traffic.engines):
+            owed = self.traffic.collect(number, time)
+            if owed < self.agenda.due[number]:
+                self.agenda.set(number, owed)
 
     def _hear(self, number: int, time: int) -> None:
         if number >= self.first_decode:
@@ -76,6 +78,8 @@ class TieredDisaggregation(Disaggregation):
         return super()._choose(side, request, time)
 
     def _computed(self, number: int, request: Request) -> None:
+        if number >= self.first_decode:
+            return
         assert self.listener is not None
         self._forget(number, request)
         self.listener.stored(request.prefix_ids or (), number)
@@ -86,6 +90,8 @@ class TieredDisaggregation(Disaggregation):
             self.loads[PREFILL].prefilling[number] -= request.prompt_tokens
 
     def _lost(self, number: int, keys: Sequence[int]) -> None:
+        if number >= self.first_decode:
+            return
         assert self.listener is not None
         self.listener.lost(keys, number)
 

@@ -122,7 +122,8 @@ def combination(seed: int) -> dict[str, Any]:
         below = random.Random(f"{seed}/tiers")
         shared = "kv_allocation" not in serve and serve.get("kv_transform", {}).get("kind") not in NOT_SHARED
         if below.random() < 0.4 and (shared or forms.random() < 0.2):
-            pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] == "prefill"] or [serve]
+            sides = below.choice([("prefill",), ("prefill", "decode"), ("decode",)])
+            pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] in sides] or [serve]
             for pool in pools:
                 pool["place"] = {"kv": tiers(random.Random(f"{seed}/tier rule"))}
             serve["enable_prefix_caching"] = True

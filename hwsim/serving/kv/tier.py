@@ -64,6 +64,7 @@ class Tier:
         "policy",
         "read",
         "slower",
+        "spared",
         "staging",
         "stored",
         "used",
@@ -84,6 +85,7 @@ class Tier:
         self.dropped = 0  # pages that went for good, below the last tier
         self.lost = 0  # pages that went for good since they could not be copied out in time
         self.hits = 0  # pages that a request found here
+        self.spared = 0  # pages that decode found here, so that they were not handed over
         self.slower = 0  # pages among them that would have been computed sooner than they were expected to be loaded
         self.read = 0  # pages copied from here, to the GPU or another tier
         self.written = 0  # pages copied to here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from hwsim.cost.price import SUBTICKS_PER_SECOND, Pricer, StepShape
 from hwsim.serving.kv.tier_store import Found, TierStore
@@ -12,6 +12,15 @@ from hwsim.serving.request import Request
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
+
+
+class Prefill(Protocol):
+    """What computing (or getting in another way) the first tokens of a prompt takes."""
+
+    def upto(self, tokens: int) -> float:
+        """Seconds of the first ``tokens`` tokens."""
+        ...
+
 
 Miss = Callable[[Sequence[float], Callable[[int], float]], int]
 
@@ -82,20 +91,54 @@ class TierConnector:
         self.plans[request] = (start, found, self.late)
         return found[-1].end * size - local_tokens
 
-    def look(self, request: Request, start: int) -> list[Found]:
-        """What lies in the tiers from page ``start`` on and is worth loading."""
+    def look(self, request: Request, start: int, otherwise: Prefill | None = None) -> list[Found]:
+        """What lies in the tiers from page ``start`` on and is worth loading; ``otherwise``: what it takes without."""
+        upto = (otherwise or self.prefill).upto
         size = self.engine.pool.block_size
         found = self.store.find(self.store.chunks(request, size), start, (request.known - 1) // size)
         if not found:
             return found
         ends = [start * size, *(part.end * size for part in found)]
-        whole = self.prefill.upto(request.known)
+        whole = upto(request.known)
         seconds = self.seconds(self.number, found, start)
-        count = self.miss(seconds, lambda loaded: whole - self.prefill.upto(ends[loaded]))
+        count = self.miss(seconds, lambda loaded: whole - upto(ends[loaded]))
         self.late = [False] * count
         before = 0.0
         for number in range(count):
-            upto = self.prefill.upto
             self.late[number] = seconds[number] - before > upto(ends[number + 1]) - upto(ends[number])
             before = seconds[number]
         return found[:count]
+
+
+class Carried:
+    """What a hand-over of the first tokens takes, alone on its way, in seconds per token."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def upto(self, tokens: int) -> float:
+        """Seconds of the first ``tokens`` tokens."""
+        return tokens * self._seconds
+
+
+class DecodeConnector(TierConnector):
+    """The connector of an engine that is handed prompts: what its own tiers hold of one need not be handed over.
+
+    ``carried`` is what handing over takes; whether to load is decided against that.  Prompts that are computed here
+    are loaded as anywhere.  Simplification: both ways are compared as if one followed the other, though they overlap.
+    """
+
+    carried = Carried(0.0)
+
+    def external(self, request: Request, local_tokens: int) -> int:
+        """All tokens beyond ``local_tokens``, whoever brings them."""
+        if request.remote_tokens <= 0:
+            return super().external(request, local_tokens)
+        self.plans.pop(request, None)
+        rest = max(request.remote_tokens - local_tokens, 0)
+        if rest and request.prefix_ids is not None:
+            start = local_tokens // self.engine.pool.block_size
+            found = self.look(request, start, self.carried)
+            if found:
+                self.plans[request] = (start, found, self.late)
+        return rest

@@ -84,6 +84,7 @@ class Traffic:
         self.rules = rules
         self.clock = clock
         self.arrived: Callable[[int, int], object] = lambda number, time: None
+        self.complete: Callable[[int, Request, int], object] = self._arrives  # what a request waited for is here
         self.computed: Callable[[int, Request], object] | None = None  # a prompt has been entered
         self.lost: Callable[[int, Sequence[int]], object] | None = None  # a GPU begins to lose chunks
         self.described: list[Described] = []
@@ -228,7 +229,10 @@ class Traffic:
         page, found, late = connector.plans.pop(request)
         load = self._loads[request] = Load(number, request, len(found))
         for part, slow in zip(found, late, strict=True):
-            store.count_hits(part, page)
+            if request.remote_tokens > 0:
+                store.tiers[part.level].spared += part.end - page
+            else:
+                store.count_hits(part, page)
             pages, page = part.end - page, part.end
             if slow:
                 store.tiers[part.level].slower += pages
@@ -295,5 +299,8 @@ class Traffic:
         if not load.left and self._loads.get(load.request) is load:  # else its engine has failed meanwhile
             del self._loads[load.request]
             now = self.clock.now << SUBTICK_BITS
-            self.engines[load.number].kv_arrived(load.request, now)
-            self.arrived(load.number, now)
+            self.complete(load.number, load.request, now)
+
+    def _arrives(self, number: int, request: Request, time: int) -> None:
+        self.engines[number].kv_arrived(request, time)
+        self.arrived(number, time)
