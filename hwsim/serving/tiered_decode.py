@@ -53,6 +53,10 @@ class DecodeTiered(TieredDisaggregation):
         super()._plan(number, time)
         own.single_step = single
 
+    def _ask(self, flight: Flight, time: int) -> None:
+        super()._ask(flight, time)
+        self.traffic.expect(flight.decode, flight.request)
+
     def _reserved(self, flight: Flight, time: int) -> None:
         request, connector = flight.request, self.traffic.connectors[flight.decode]
         plan = connector.plans.get(request)

@@ -206,7 +206,7 @@ class Traffic:
         if self.rules.fetch != "while_queued" or request.prefix_ids is None:
             return
         connector = self.connectors[number]
-        if not any(slow and tier.used for slow, tier in zip(self.staged, connector.store.tiers, strict=True)):
+        if not any(slow and tier.used for slow, tier in zip(self.staged, connector.store.tiers, strict=False)):
             return
         pool = self.engines[number].pool
         start, prompt = pool.lookup(request, 1 << 60)[0], connector.store.chunks(request, pool.block_size)
