@@ -134,21 +134,23 @@ class Traffic:
                 for request in pool.complete:
                     self.computed(number, request)
             if self.rules.write == "through" and store.tiers:
-                end = engine.timeline.wall(engine.pipeline.end) if isinstance(engine, Coupled) else engine.pipeline.end
-                waiting += [(end, request) for request in pool.complete]
+                for request in pool.complete:  # there at its first token, or already if it was loaded whole
+                    end = request.first_token or 0
+                    waiting.append((engine.timeline.wall(end) if isinstance(engine, Coupled) else end, request))
             pool.complete.clear()
         if pool.answers:
             if self.rules.write == "through" and store.tiers:
                 for answer in pool.answers:
                     store.put(answer.keys[::-1], answer.sizes()[::-1])
             pool.answers.clear()
-        while waiting and waiting[0][0] <= time:
-            _, request = waiting.pop(0)
-            prompt = store.chunks(request, pool.block_size)
-            store.put(prompt.keys[::-1], prompt.sizes()[::-1])
+        for end, request in waiting:
+            if end <= time:
+                prompt = store.chunks(request, pool.block_size)
+                store.put(prompt.keys[::-1], prompt.sizes()[::-1])
+        waiting[:] = [(end, request) for end, request in waiting if end > time]
         if store.moves:
             self._carry(number)
-        return waiting[0][0] if waiting else FAR
+        return min([end for end, _ in waiting], default=FAR)
 
     def failed(self, number: int) -> None:
         """An engine has lost its KV, and with it every load that was under way to it."""
