@@ -56,6 +56,42 @@ class PrefixIndex:
                 chain = hash((chain, key))
                 holders[chain] = holders.get(chain, 0) | bit
 
+    def reached(self, chains: Iterable[int], replicas: int) -> list[int]:
+        """``depths`` of blocks that are known by their chains already."""
+        found, get = [0] * replicas, self.holders.get
+        depth, alive = 0, (1 << replicas) - 1
+        for chain in chains:
+            holders = get(chain, 0) & alive
+            if holders != alive:
+                lost = alive ^ holders
+                while lost:
+                    bit = lost & -lost
+                    found[bit.bit_length() - 1] = depth
+                    lost ^= bit
+                if not holders:
+                    return found
+                alive = holders
+            depth += 1
+        while alive:
+            bit = alive & -alive
+            found[bit.bit_length() - 1] = depth
+            alive ^= bit
+        return found
+
+    def hold(self, chains: Iterable[int], replica: int) -> None:
+        """``add`` of blocks that are known by their chains already."""
+        holders, bit = self.holders, 1 << replica
+        if self.capacity:
+            for chain in chains:
+                holders[chain] = holders.pop(chain, 0) | bit  # to the young end
+            while len(holders) > self.capacity:
+                del holders[next(iter(holders))]
+            return
+        new = dict.fromkeys(chains, bit)
+        for chain in holders.keys() & new.keys():
+            new[chain] |= holders[chain]
+        holders.update(new)
+
     def drop(self, chains: Iterable[int], replica: int) -> None:
         """``replica`` has lost the blocks known by ``chains``."""
         holders, others = self.holders, ~(1 << replica)

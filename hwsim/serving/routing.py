@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol
 
+from hwsim.serving.kv.chunks import chains
+
 if TYPE_CHECKING:
     from hwsim.serving.coupled import Coupled
     from hwsim.serving.engine import Engine
@@ -50,6 +52,11 @@ class Seen:
     def prefix_ids(self) -> tuple[int, ...] | None:
         """Names of the prompt's leading blocks, or None."""
         return self._request.prefix_ids  # type: ignore[union-attr]
+
+    @property
+    def chains(self) -> list[int]:
+        """Names of the leading blocks that say all that precedes them, too."""
+        return chains(self._request)  # type: ignore[arg-type]
 
     @property
     def prefix_block(self) -> int:
@@ -159,8 +166,8 @@ class Outlook(Protocol):
 class HearsKv(Protocol):
     """A router that is told what KV replicas come to hold and lose on their GPUs, as chains of prefix ids."""
 
-    def stored(self, ids: Sequence[int], replica: int) -> None:
-        """``replica`` holds the blocks named ``ids``."""
+    def stored(self, chains: Sequence[int], replica: int) -> None:
+        """``replica`` holds the blocks known by ``chains``."""
         ...
 
     def lost(self, chains: Sequence[int], replica: int) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from hwsim.serving.cluster import Cluster
 from hwsim.serving.engine import FAR
+from hwsim.serving.kv.chunks import chains
 from hwsim.serving.kv.lull import lull
 from hwsim.serving.kv.tier_traffic import Traffic
 from hwsim.serving.remote import LOADING
@@ -95,7 +96,7 @@ class Tiered(Cluster):
         """The router hears that a prompt is on a GPU."""
         assert self.listener is not None
         self._forget(number, request)
-        self.listener.stored(request.prefix_ids or (), number)
+        self.listener.stored(chains(request), number)
 
     def _lost(self, number: int, keys: Sequence[int]) -> None:
         assert self.listener is not None

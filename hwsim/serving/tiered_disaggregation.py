@@ -10,6 +10,7 @@ from hwsim.serving.disaggregation import PREFILL, Disaggregation
 from hwsim.serving.engine import Engine
 from hwsim.serving.flight import Flight
 from hwsim.serving.gated import Gated
+from hwsim.serving.kv.chunks import chains
 from hwsim.serving.kv.tier_traffic import Traffic
 from hwsim.serving.remote import LOADING
 from hwsim.serving.request import Request
@@ -82,7 +83,7 @@ class TieredDisaggregation(Disaggregation):
             return
         assert self.listener is not None
         self._forget(number, request)
-        self.listener.stored(request.prefix_ids or (), number)
+        self.listener.stored(chains(request), number)
 
     def _forget(self, number: int, request: Request) -> None:
         if request in self.prefilling:

@@ -65,18 +65,22 @@ class TierStore(TierRoom):
         What is still on the way to a tier counts as there.
         """
         found: list[Found] = []
-        keys, ends, tables = prompt.keys, prompt.ends, self.tables
+        keys, ends = prompt.keys, prompt.ends
+        if not self.tables:
+            return found
+        get, lower = self.tables[0][1].get, self.tables[1:]
         number = low = bisect_right(ends, start)
         page, last = start, -1
         first = ends[number - 1] if number else 0
         for end in ends[number:]:
-            best, level = 0, -1
-            for place, table in tables:
-                pages = table.get(keys[number], 0)
-                if pages > best:
-                    best, level = pages, place
-                    if first + pages >= end:
-                        break
+            best, level = get(keys[number], 0), 0
+            if first + best < end:
+                for place, table in lower:
+                    pages = table.get(keys[number], 0)
+                    if pages > best:
+                        best, level = pages, place
+                        if first + pages >= end:
+                            break
             reach = first + best
             if reach > limit:
                 reach = limit

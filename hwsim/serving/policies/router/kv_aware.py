@@ -39,8 +39,8 @@ class KvAware:
 
     def route(self, request: Seen, loads: Loads) -> int:
         """The chosen replica."""
-        ids, prompt, block = request.prefix_ids, request.prompt_tokens, request.prefix_block
-        depths = self.index.depths(ids, self.replicas) if ids else [0] * self.replicas
+        chains, prompt, block = request.chains, request.prompt_tokens, request.prefix_block
+        depths = self.index.reached(chains, self.replicas) if chains else [0] * self.replicas
         device, host, disk = self.credits
         best, least, last = -1, 0.0, self.last
         below, prefilling, tokens = loads.below, loads.prefilling, loads.tokens
@@ -55,13 +55,13 @@ class KvAware:
             if best < 0 or cost < least or (cost == least and best <= last < number):  # equal ones take turns
                 best, least = number, cost
         self.last = best
-        if ids:
-            self.index.add(ids, best)
+        if chains:
+            self.index.hold(chains, best)
         return best
 
-    def stored(self, ids: Sequence[int], replica: int) -> None:
+    def stored(self, chains: Sequence[int], replica: int) -> None:
         """It holds these blocks."""
-        self.index.add(ids, replica)
+        self.index.hold(chains, replica)
 
     def lost(self, chains: Sequence[int], replica: int) -> None:
         """It loses these blocks, and with each the way to those behind it."""
