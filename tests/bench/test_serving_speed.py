@@ -68,6 +68,24 @@ def test_many_engines(benchmark: Any, case: str, requests: int) -> None:
     assert best["completed"] == requests
 
 
+def test_a_mooncake_like_workload_with_tiers(benchmark: Any) -> None:
+    """Cost and memory of one more request once the drives are full, and what a million take at that pace."""
+    results: list[dict[str, Any]] = []
+    sizes = iter((30_000, 100_000))
+    benchmark.pedantic(lambda: results.append(run_worker("mooncake", next(sizes))), rounds=2, iterations=1)
+    few, many = results
+    more = many["requests"] - few["requests"]
+    cpu, memory = (many["cpu_s"] - few["cpu_s"]) / more, (many["peak_mib"] - few["peak_mib"]) / more
+    benchmark.extra_info.update(many, seconds_per_request=cpu, mib_per_request=memory)
+    rest = 1_000_000 - many["requests"]
+    print(
+        f"\n{'mooncake':>15}: {many['requests_per_cpu_s']:>9,.0f} requests per CPU second, {many['peak_mib']:.0f} MiB; "
+        f"one more {cpu * 1e6:.0f} us and {memory * 1024:.2f} KiB; a million "
+        f"{(many['cpu_s'] + rest * cpu) / 60:.1f} minutes and {many['peak_mib'] + rest * memory:,.0f} MiB"
+    )
+    assert [result["completed"] for result in results] == [result["requests"] for result in results]
+
+
 def test_profile(benchmark: Any) -> None:
     results: list[dict[str, Any]] = []
     benchmark.pedantic(lambda: results.append(run_worker(10_000, 512, 10.0, "profile")), rounds=1, iterations=1)
