@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
-from hwsim.kernel.bundle import Asks, Bundle, Component, User
+from hwsim.kernel.bundle import SMALL, Asks, Bundle, Component, User
 from hwsim.kernel.clock import Clock, Timer
 from hwsim.kernel.flow import Flow
-from hwsim.kernel.sharing import System
+from hwsim.kernel.sharing import Shares, System
 from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hwsim.kernel.capacity import Capacity
 
 SAME_RATE = 1e-13  # a rate that moves by less than this share has not changed
+KEPT = 1024  # solutions of small components that are remembered
 PRUNE_FROM = 1024  # bundles remembered before empty ones are forgotten
 
 
@@ -38,6 +39,7 @@ class Domain:
         "prune_at",
         "residual",
         "searches",
+        "solutions",
         "solves",
         "touched",
     )
@@ -52,6 +54,7 @@ class Domain:
         self.lonely: dict[Flow, None] = {}  # flows that asked for nothing and got company
         self.bundles: dict[tuple[float, Asks], Bundle] = {}
         self.prune_at = PRUNE_FROM
+        self.solutions: dict[tuple[object, ...], Shares] = {}
         self.late = Timer(clock, self._settle, late=True)
 
     def flow(
@@ -273,13 +276,28 @@ class Domain:
         if counts == component.solved:  # who left was replaced by an equal
             component.retime()
             return
-        shares = component.system.share(counts)
+        shares = self._shares(component, component.system, counts)
         component.solved = counts
         component.solves += 1
         self.solves += 1
         if shares.residual > self.residual:
             self.residual = shares.residual
         self._give(component, shares.progress)
+
+    def _shares(self, component: Component, system: System, counts: list[int]) -> Shares:
+        """Who gets how much; small components come again and again, and have the same solution each time.
+
+        Those with flows do not: what these ask for changes.
+        """
+        if len(counts) > SMALL or any([bundle.flow is not None for bundle in component.bundles]):
+            return system.share(counts)
+        key = (*component.bundles, *component.full, *counts)
+        found = self.solutions.get(key)
+        if found is None:
+            if len(self.solutions) >= KEPT:
+                self.solutions.clear()
+            found = self.solutions[key] = system.share(counts)
+        return found
 
     def _give(self, component: Component, progress: list[float]) -> None:
         """Let each bundle of a component have its progress from now on."""
