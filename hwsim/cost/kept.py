@@ -37,7 +37,7 @@ def _decode(
     ranks, kv = mixing.ranks, mixing.kv
     heads, kv_heads = group.share * (mixer.heads // ranks), group.share * -(-mixer.kv_heads // ranks)
     width = (mixer.head_dim + mixer.value) / 2
-    each = mixer.group_elements(group, ranks)
+    each = mixer.step_elements(group, ranks)
     element = each * kv / (2 * kv_heads * width)
     law = mixing.efficiency.decode
     kernel = law.kernel(element)
@@ -112,7 +112,7 @@ def _prompt(mixing: Mixing, mixer: Kept, group: Heads) -> Callable[[int, int], C
     heads, kv_heads = group.share * (mixer.heads // ranks), group.share * -(-mixer.kv_heads // ranks)
     window = group.window if group.window in mixing.windows else None
     pair = mixer.group_flop(group, ranks) * ranks
-    token = mixer.group_elements(group, ranks) * mixing.kv * ranks
+    token = mixer.step_elements(group, ranks) * mixing.kv * ranks
     body, peak, kv, width = mixing.efficiency.prefill.body, mixing.peak, mixing.kv, mixer.head_dim
     work, rate = mixer.rebuild_flop(ranks), _rate(mixing)
 

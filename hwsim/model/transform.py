@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from hwsim.errors import ScenarioError
-from hwsim.model.block import Run
+from hwsim.model.block import runs
 from hwsim.model.model import Model
 from hwsim.model.parts.attention import Attention
 from hwsim.model.parts.kept import Fetch, Heads, Kept, Rebuild
@@ -28,7 +28,8 @@ class Form:
         return Kept(**own, groups=self.groups, rebuild=self.rebuild, fetch=self.fetch, longest=longest)
 
 
-# A transform: the layer, the hidden size and the bytes of a cached element; its own parameters follow by name.
+# A transform: the layer, the hidden size and the bytes of a cached element; its own parameters follow by name, and the
+# number of the layer (``layer``) where its module says ``BY_LAYER``.
 Transform = Callable[..., Form]
 
 
@@ -40,20 +41,22 @@ def transformed(
     ``ScenarioError`` if it has none: latent attention, scans and windows of the model's own are what they are.
     """
     make: Transform = TRANSFORMS.get(kind)
-    runs, touched = [], 0
-    for count, block in model.runs:
+    by_layer = getattr(TRANSFORMS.module(kind), "BY_LAYER", False)
+    blocks, touched = [], 0
+    for number, block in enumerate(model.layers):
         mixer = block.mixer
         if isinstance(mixer, Attention) and mixer.causal and mixer.window is None and block.cross is None:
-            form = make(mixer, model.hidden_size, model.kv_format.bytes, **parameters)
-            block, touched = replace(block, mixer=form.of(mixer, longest)), touched + count
-        runs.append(Run(count, block))
+            more = {"layer": number} if by_layer else {}
+            form = make(mixer, model.hidden_size, model.kv_format.bytes, **parameters, **more)
+            block, touched = replace(block, mixer=form.of(mixer, longest)), touched + 1
+        blocks.append(block)
     if not touched or model.encoder:
         raise ScenarioError.of(
             f"{kind} is for layers of softmax attention over all tokens, of which {model.hf_id} has none",
             where=where,
             expected="another model, or no kv_transform",
         )
-    return replace(model, runs=tuple(runs))
+    return replace(model, runs=runs(blocks))
 
 
 def packed(bits: int, group: int, element_bytes: float) -> float:

@@ -17,6 +17,7 @@ OF_BOUND = {
     "hbm": BLUE,
     "tensor": ORANGE,
     "nvlink": PURPLE,
+    "pcie": GREEN,
     "launch": TEAL,
     "host": SAND,
     "idle": "rgba(139,147,161,0.35)",

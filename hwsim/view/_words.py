@@ -11,6 +11,7 @@ BOUNDS = {
     "hbm": "HBM",
     "tensor": "compute",
     "nvlink": "NVLink",
+    "pcie": "PCIe",
     "launch": "kernel launch",
     "host": "host",
     "pipeline": "other pipeline stages",

@@ -30,11 +30,13 @@ class Heads(NamedTuple):
 class Rebuild(NamedTuple):
     """Keys and values are made again from ``width`` cached elements of a token (``elements``: as many in the cache's
     format, on every rank); ``hides``: while weights of the layer are read, tensor cores have time for it.
+    ``passing``: elements that are read beside them in each step, but kept by no layer.
     """
 
     width: int
     elements: float
     hides: bool
+    passing: float = 0.0
 
 
 class Fetch(NamedTuple):
@@ -81,6 +83,11 @@ class Kept(Attention):
         heads = group.share * split(self.kv_heads, ranks)
         return heads * (self.head_dim * group.key + self.value * group.value)
 
+    def step_elements(self, group: Heads, ranks: int = 1) -> float:
+        """Elements that a step reads of a token in one group of heads."""
+        passing = self.rebuild.passing if self.rebuild is not None else 0.0
+        return self.group_elements(group, ranks) + passing
+
     def recent_elements(self, group: Heads, ranks: int = 1) -> float:
         """Elements that a recent token has more than an old one."""
         whole = group.share * split(self.kv_heads, ranks) * (self.head_dim + self.value)
@@ -113,7 +120,7 @@ class Kept(Attention):
         total = self.index_elements_kept(ranks) * tokens
         for group in self.groups:
             seen = tokens if group.window is None else min(tokens, group.window)
-            total += self.group_elements(group, ranks) * seen
+            total += self.step_elements(group, ranks) * seen
             total += self.recent_elements(group, ranks) * min(tokens, group.recent)
         return total
 

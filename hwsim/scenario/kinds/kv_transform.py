@@ -30,6 +30,18 @@ class Xquant(_Packed):
     overlap: Literal["weights", "nothing"] = "weights"
 
 
+class XquantCl(_Packed):
+    """XQuant-CL: each layer keeps in ``bits`` how its input differs from the layer's before; the sum, in
+    ``accumulator_bits``, passes from layer to layer.  The ``first_layers`` keep their input in 4 bits.
+    """
+
+    kind: Literal["xquant_cl"]
+    bits: Count = 3
+    first_layers: Count = 3
+    accumulator_bits: Count = 4
+    overlap: Literal["weights", "nothing"] = "weights"
+
+
 class Think(_Packed):
     """ThinK: old keys without the share ``dropped`` of their channels, what is left perhaps in ``bits``."""
 
@@ -73,4 +85,4 @@ class Infllm(Kind):
     miss: Share = 1.0
 
 
-PART = (Quantised, Xquant, Think, Streaming, RetrievalHeads, Infllm)
+PART = (Quantised, Xquant, XquantCl, Think, Streaming, RetrievalHeads, Infllm)
