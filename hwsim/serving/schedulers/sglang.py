@@ -87,7 +87,9 @@ class Sglang(Scheduler):
     def could_admit(self) -> bool:
         """True unless somebody is ahead in the queue or all places are taken."""
         engine = self.engine
-        return not engine.admission.waiting and (len(engine.running) - len(engine.leaving) < engine.config.max_num_seqs)
+        if engine.admission.waiting and engine.admission.fcfs:
+            return False
+        return len(engine.running) - len(engine.leaving) < engine.config.max_num_seqs
 
     def decide(self, call: int) -> None:
         """A prefill batch, or else one decode step."""
