@@ -140,7 +140,8 @@ def engine_kind(machine: Machine) -> Any:
     count, _ = tensors(machine.shard, "serve.kv_allocation")
     fields: Any = chosen
     each = fields.map_time if fields.map_time is not None else map_times()[int(fields.page_group)]
-    mapping = Mapping(subticks(count * each), fields.mapping == "background", fields.reclamation == "deferred")
+    ahead = -(-fields.ahead // machine.config.block_size)
+    mapping = Mapping(subticks(count * each), fields.mapping == "background", fields.reclamation == "deferred", ahead)
     return partial(ALLOCATIONS.get(chosen.kind), mapping=mapping)
 
 

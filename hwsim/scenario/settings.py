@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import FitError, ScenarioError
@@ -68,7 +69,7 @@ def _capture_sizes(pool: Pool, profile: EngineProfile, settings: dict[str, Any])
 
 def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, settings: dict[str, Any]) -> KvRoom:
     memory = profile.memory
-    return kv_room(
+    found = kv_room(
         total_bytes=device.hbm_bytes,
         utilisation=settings["gpu_memory_utilization"],
         weight_bytes=shard.weight_bytes,
@@ -83,6 +84,7 @@ def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, setti
         num_gpu_blocks_override=pool.num_gpu_blocks_override,
         what=f"{shard.model.hf_id} on {shard.tensor_parallel_size} x {device.name}",
     )
+    return replace(found, ring_bytes=float(shard.ring_bytes * settings["max_num_seqs"]))
 
 
 def page_bytes(pool: Pool, profile: EngineProfile, shard: Shard, block_size: int) -> float:

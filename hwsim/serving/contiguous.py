@@ -18,12 +18,14 @@ from hwsim.serving.stretch import take_stretch
 class Mapping(NamedTuple):
     """What it takes to map a page: ``cost`` subticks of the driver for its page-groups in all tensors of a GPU.
 
-    ``background``: what decode rows will need next is mapped during the step before.  ``deferred``: see ``Slots``.
+    ``background``: what decode rows will need next is mapped during the step before.  ``deferred`` and ``ahead`` (in
+    pages): see ``Slots``.
     """
 
     cost: int
     background: bool = True
     deferred: bool = True
+    ahead: int = 0
 
 
 class MappedRows(DecodeRows):
@@ -128,7 +130,7 @@ class ContiguousEngine(Engine):
     def __init__(self, config: EngineConfig, pricer: Pricer, *, mapping: Mapping, **more: Any) -> None:
         super().__init__(config, pricer, **more)
         self.mapping = mapping
-        self.slots = Slots(self.pool.usable, deferred=mapping.deferred)
+        self.slots = Slots(self.pool.usable, deferred=mapping.deferred, ahead=mapping.ahead)
         self.pool = MappedPool(config.num_gpu_blocks, config.block_size, self.slots)
         self.rows: MappedRows = MappedRows(config.block_size, self.slots, self.windows)
         self.plain = False

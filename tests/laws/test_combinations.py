@@ -155,6 +155,8 @@ def allocation(rng: random.Random) -> dict[str, Any]:
     found = {"kind": "contiguous", "page_group": rng.choice(["64 KiB", "128 KiB", "256 KiB", "2 MiB"])}
     found["mapping"] = rng.choice(["background", "background", "synchronous"])
     found["reclamation"] = rng.choice(["deferred", "eager"])
+    if rng.random() < 0.3:
+        found["ahead"] = rng.choice([1, 500])
     if rng.random() < 0.5:
         found["map_time"] = rng.choice(["0 s", "1 us", "200 us"])
     return found

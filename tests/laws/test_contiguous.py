@@ -47,7 +47,7 @@ def run(seed: int, *, single_step: bool = False, mapping: Mapping | None = None,
     pricer = Pricer(rng)
     if drawn:
         cost = rng.choice([0, 1, TICK, 4 * TICK, 40 * TICK])
-        mapping = Mapping(cost, rng.random() < 0.6, rng.random() < 0.7)
+        mapping = Mapping(cost, rng.random() < 0.6, rng.random() < 0.7, rng.choice([0, 0, 1, 5]))
     kind: Any = ContiguousEngine if mapping is not None else Engine
     more = {"mapping": mapping} if mapping is not None else {}
     engine = kind(config, pricer, single_step=single_step, **more)
@@ -133,6 +133,15 @@ def test_every_page_of_a_lone_request_costs_a_call_once() -> None:
     assert [b - a for a, b in zip(free, lost, strict=True)] == [
         (own + before) * cost for own, before in zip(pages, given_back, strict=True)
     ]
+
+
+def test_what_is_mapped_ahead_no_request_waits_for() -> None:
+    cost, lengths = 50 * TICK, [(10, 30)]
+    free = alone(lengths, Mapping(0, background=False))[0]
+    pages = -(-(10 + 30 - 1) // 4)
+    for ahead in (0, 3, pages, 99):
+        late = alone(lengths, Mapping(cost, background=False, ahead=ahead))[0] - free
+        assert late == max(pages - ahead, 0) * cost
 
 
 def test_background_mapping_hides_behind_the_step_before() -> None:

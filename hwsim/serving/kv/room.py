@@ -28,16 +28,18 @@ class KvRoom:
     kv_bytes: float
     page_bytes: float
     num_gpu_blocks: int
+    ring_bytes: float = 0.0  # of the runtime's: KV that belongs to places, not to pages
 
     def owners(self) -> dict[str, float]:
         """Who holds how much of the GPU's memory once the engine has started."""
-        return {
+        found = {
             "weights": self.weight_bytes,
             "activations": self.activation_bytes,
-            "runtime": self.runtime_bytes,
+            "runtime": self.runtime_bytes - self.ring_bytes,
             "cuda_graphs": self.graph_bytes,
             "kv_pool": self.num_gpu_blocks * self.page_bytes,
         }
+        return found | {"kv_rings": self.ring_bytes} if self.ring_bytes else found
 
 
 def kv_room(

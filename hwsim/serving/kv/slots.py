@@ -16,10 +16,13 @@ class Slots:
     with the most, and only what it grows beyond them is mapped anew.  When no page is free of a mapping, one is taken
     out of an idle place (the one with the most), or else out of what a running request has not grown into yet.
 
+    ``ahead``: pages that are mapped in the background in one idle place more, wherever some are free of a mapping.
+
     Law: ``used + kept <= usable``, where ``kept`` pages are mapped but not used.
     """
 
     __slots__ = (
+        "_ahead",
         "_deferred",
         "_idle",
         "_mapped",
@@ -33,9 +36,10 @@ class Slots:
         "used",
     )
 
-    def __init__(self, usable: int, *, deferred: bool) -> None:
+    def __init__(self, usable: int, *, deferred: bool, ahead: int = 0) -> None:
         self.usable = usable
         self._deferred = deferred
+        self._ahead = ahead
         self.maps = self.unmaps = self.reused = 0  # pages, over the whole run
         self.clear()
 
@@ -46,6 +50,7 @@ class Slots:
         self._used: dict[Request, int] = {}
         self.used = self.kept = 0
         self.pending = 0  # pages mapped or unmapped that a step must still wait for
+        self._prepare()
 
     @property
     def idle(self) -> int:
@@ -60,6 +65,17 @@ class Slots:
             mapped = self._idle.pop(place)
         self._mapped[request], self._used[request] = mapped, 0
         self.pending += self.grow(request, pages)
+        if self._ahead:
+            self._prepare()
+
+    def _prepare(self) -> None:
+        """Map some pages in the idle place that has the most, if it has fewer than asked for."""
+        most = self._idle.pop() if self._idle else 0
+        more = max(min(self._ahead - most, self.usable - self.used - self.kept), 0)
+        self.maps += more
+        self.kept += more
+        if most + more:
+            insort(self._idle, most + more)
 
     def grow(self, request: Request, pages: int) -> int:
         """``request`` uses ``pages`` more pages; returns how many the driver must map, or unmap elsewhere before."""
