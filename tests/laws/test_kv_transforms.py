@@ -217,3 +217,21 @@ def test_rings_take_their_part_of_the_longest_requests() -> None:
     )
     more = machine(hwsim.load({**made, "serve": {**made["serve"], "max_num_seqs": places - 1}}))
     assert more.config.max_num_seqs == places - 1
+
+
+def test_fewer_bytes_go_over_links_and_into_tiers() -> None:
+    def moved(transform: Any, **serve: Any) -> tuple[float, float]:
+        made = scenario(transform, enable_prefix_caching=True, **serve)
+        made["workload"]["prefix"] = {"share": 1.0, "tokens": 512, "groups": 3}
+        result = hwsim.run(hwsim.load(made))
+        handed = sum(result.table("handovers")["bytes"]) if "handovers" in result.tables else 0.0
+        written = sum(result.table("tiers")["written_bytes"]) if "tiers" in result.tables else 0.0
+        return float(handed), float(written)
+
+    pools = {"handover": "nixl", "pools": {"p": {"role": "prefill"}, "d": {"role": "decode"}}}
+    tiers = {"place": {"kv": ["gpu", "dram"]}}
+    for serve, place in ((pools, 0), (tiers, 1)):
+        whole = moved(None, **serve)[place]
+        assert whole > 0
+        for form in ({"kind": "quantised", "bits": 4}, {"kind": "xquant", "bits": 4}):
+            assert moved(form, **serve)[place] == pytest.approx(whole * (4 + 32 / 128) / 16, rel=1e-3)
