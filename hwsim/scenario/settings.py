@@ -9,6 +9,9 @@ from hwsim.errors import FitError, ScenarioError
 from hwsim.serving.engine_config import EngineConfig
 from hwsim.serving.kv.room import KvRoom, kv_room
 
+# Launch options that one scheduler knows, by the names of its engine.
+SCHEDULER_OPTIONS = ("scheduler_recv_interval", "batch_wait_timeout_iters", "batch_wait_max_tokens_ratio")
+
 if TYPE_CHECKING:
     from hwsim.hardware import Device
     from hwsim.model.model import Model
@@ -45,8 +48,8 @@ def settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dict
             got=f"{settings['max_num_seqs']} > {settings['max_num_batched_tokens']}",
             expected="at most max_num_batched_tokens: every running request takes a token",
         )
-    if pool.scheduler_recv_interval is not None:
-        settings["options"] = {**settings["options"], "scheduler_recv_interval": pool.scheduler_recv_interval}
+    given = {name: value for name in SCHEDULER_OPTIONS if (value := getattr(pool, name)) is not None}
+    settings["options"] = {**settings["options"], **given}
     settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
     settings["scheduling_policy"] = pool.policy
     settings["capture_sizes"] = _capture_sizes(pool, profile, settings)

@@ -197,3 +197,47 @@ def test_receiving_now_and_then_is_the_same_in_macro_steps(seed: int) -> None:
         times_ = [(r.scheduled, r.first_token, r.finish, r.preemptions) for r in live]
         found.append((times_, config.options["scheduler_recv_interval"]))
     assert found[0] == found[1]
+
+
+def test_trtllm_prompts_wait_for_company() -> None:
+    """A prompt beside decodes waits three steps, or until the prompts that wait fill half of a step."""
+    fields: dict = {
+        "scheduler": "trtllm",
+        "num_gpu_blocks": 90,
+        "max_num_batched_tokens": 64,
+        "async_scheduling": False,
+    }
+    alone = [(0, 6, 9), (15, 5, 3), (500, 4, 2)]
+    eager, _, _ = run(alone, **fields)
+    assert eager[:3] == [{0: 6}, {0: 1}, {0: 1, 1: 5}]
+    options = {"batch_wait_timeout_iters": 3, "batch_wait_max_tokens_ratio": 0.5}
+    slow, live, _ = run(alone, **fields, options=options)
+    assert slow[:6] == [{0: 6}, {0: 1}, {0: 1}, {0: 1}, {0: 1}, {0: 1, 1: 5}]
+    assert live[2].scheduled == 500 * TICK  # nobody decodes: nobody waits
+    many, _, _ = run([*alone[:2], (25, 30, 3)], **fields, options=options)
+    assert many[:5] == [{0: 6}, {0: 1}, {0: 1}, {0: 1, 1: 5, 2: 30}, {0: 1, 1: 1, 2: 1}]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_waiting_for_company_is_the_same_in_macro_steps(seed: int) -> None:
+    rng = random.Random(seed)
+    lengths = [(t, rng.randrange(1, 30), rng.randrange(1, 60)) for t in sorted(rng.randrange(4000) for _ in range(40))]
+    options = {"batch_wait_timeout_iters": rng.choice([2, 5, 9]), "batch_wait_max_tokens_ratio": rng.choice([0.3, 1.0])}
+    found = []
+    for single in (False, True):
+        config = EngineConfig(
+            num_gpu_blocks=60,
+            block_size=4,
+            max_num_batched_tokens=32,
+            max_num_seqs=6,
+            scheduler="trtllm",
+            async_scheduling=seed % 2 == 0,
+            options=options,
+        )
+        engine = Engine(config, TenTicks(), single_step=single)
+        live = [Request(i, *each) for i, each in enumerate(lengths)]
+        for request in live:
+            engine.submit(request, request.arrival * TICK)
+        engine.advance()
+        found.append([(r.scheduled, r.first_token, r.finish, r.preemptions) for r in live])
+    assert found[0] == found[1]

@@ -104,6 +104,8 @@ class Engine(Record):
     enable_chunked_prefill: Flag | None = None
     async_scheduling: Flag | None = None
     scheduler_recv_interval: Count | None = None
+    batch_wait_timeout_iters: Count0 | None = None
+    batch_wait_max_tokens_ratio: Share | None = None
     scheduling_policy: Literal["fcfs", "priority"] | None = None
     scheduling: Literal["fcfs", "priority"] | None = None
     long_prefill_token_threshold: Count0 | None = None
