@@ -33,4 +33,4 @@ def test_committed_protocols_launch_servers_as_their_clients_do() -> None:
     assert public.cache("vllm 0.12.0") == "fp8"
     few, many = (Setup("sglang 0.5.9", "deepseek-ai/DeepSeek-R1", clients) for clients in (4, 64))
     assert public.launch(few)["scheduler_recv_interval"] < public.launch(many)["scheduler_recv_interval"]
-    assert set(protocol("queued").launch(Setup("trtllm 1.0", "m", 1))) == {"site"}
+    assert set(protocol("queued").launch(Setup("vLLM", "m", 1))) == {"site"}
