@@ -211,3 +211,13 @@ def test_capture_sizes_follow_vllm() -> None:
     assert [graphs.padded(n) for n in (1, 3, 5, 257, 512, 513)] == [1, 4, 8, 272, 512, 513]
     assert vllm_capture_sizes(100, 8192)[-1] == 200 and 100 in vllm_capture_sizes(100, 8192)
     assert 264 in vllm_capture_sizes(256, 8192, fine=True)
+
+
+def test_a_stack_with_kernels_of_its_own_has_its_own_file() -> None:
+    """Decode attention of SGLang on an A100 is slower than FlashAttention there; all else is the device's one law."""
+    gpu = find_device("A100-SXM-80GB", "gpu")
+    flash, other = find(gpu), find(gpu, "sglang")
+    context = 128 * 2048
+    times = [law.decode.line(128, context, 32, 8, 128, 2.0).per_token for law in (flash, other)]
+    assert 1.2 < times[1] / times[0] < 1.6
+    assert flash.gemm == other.gemm and flash.statuses["attention_decode.bf16"] == "FIT"

@@ -43,7 +43,7 @@ def test_every_value_has_a_source_and_a_status(name: str) -> None:
 
 def test_a_family_alone_means_its_newest_version() -> None:
     assert engine_profile.find("vllm").name == "vllm-0.33"
-    assert engine_profile.find("trtllm").name == "trtllm-1.0"
+    assert engine_profile.find("trtllm").name == "trtllm-1.1"
 
 
 def test_sglang_leaves_room_by_chunk_and_graphs() -> None:

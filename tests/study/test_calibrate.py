@@ -132,7 +132,7 @@ def test_recorded_errors_are_those_of_the_shipped_laws(data_dir: Path) -> None:
         assert all(row["median"] < 0.09 for row in rows)
         if key:
             section, part = key.split(".")
-            said = coefficients.load(coefficients.FOLDER / "a100-sxm-80gb-vllm.yaml")[section][part]["families"]
+            said = coefficients.load(coefficients.FOLDER / "a100-sxm-80gb-sglang.yaml")[section][part]["families"]
             found = float(str(said).split("%")[0].removeprefix("median "))
             assert rows[0]["median"] * 100 == pytest.approx(found, abs=0.2)
 

@@ -30,13 +30,14 @@ HEADER = """# Coefficients of cost laws of {device} under {stack}, written by `h
 
 
 def document(fitted: Iterable[Fitted], device: Device, stack: str, source: str, old: Mapping[str, Any]) -> str:
-    """The text of the file; sections of ``old`` that nothing was measured for stay as they are."""
+    """The text of the file; plain sections and ``kept`` parts of ``old`` (from other sources) stay as they are."""
     name = device.product
     head: dict[str, Any] = {"device": name, "stack": stack, "architecture": device.architecture}
     head["direct_link"] = bool(device.link_bandwidth)
     sections: dict[str, Any] = {key: old[key] for key in PLAIN if key in old}
     for each in fitted:
-        part = _part(each, device, source)
+        earlier = old.get(each.sample.section, {}).get(each.sample.part, {})
+        part = earlier if earlier.get("kept") else _part(each, device, source)
         sections.setdefault(each.sample.section, {})[each.sample.part] = part
     text = HEADER.format(device=name, stack=stack, folds=FOLDS)
     return text + _dump(head) + "".join(_dump({key: value}) for key, value in sections.items())

@@ -16,6 +16,8 @@ import numpy as np
 
 from hwsim.cost.efficiency import Efficiency
 from hwsim.cost.efficiency import find as efficiency_of
+from hwsim.cost.efficiency.coefficients import FOLDER as COEFFICIENTS
+from hwsim.cost.efficiency.coefficients import load
 from hwsim.errors import Problem, ScenarioError
 from hwsim.hardware import Device
 from hwsim.hardware.short_name import device_of
@@ -94,9 +96,15 @@ def _folder() -> Path:
 def _table(path: Path) -> Iterator[dict[str, Any]]:
     found = registry.read(path)
     device = device_of(found.gpu)
-    efficiency = efficiency_of(device)
+    # a table is judged by the law of its own software where the device has one
+    efficiency = efficiency_of(device, found.software if (device.product, found.software) in own_stacks() else "vllm")
     for sample in registry.samples(found, device):
         yield from _scored(sample, device, efficiency)
+
+
+def own_stacks() -> set[tuple[str, str]]:
+    """Devices and stacks that coefficients were fitted for."""
+    return {(str(held["device"]), str(held["stack"])) for held in map(load, sorted(COEFFICIENTS.glob("*.yaml")))}
 
 
 def _scored(sample: Sample, device: Device, efficiency: Efficiency) -> Iterator[dict[str, Any]]:
