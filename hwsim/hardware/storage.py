@@ -148,14 +148,19 @@ class Drive:
         such a stream.
         """
         sustained = self.write_bandwidth or 0.0
-        burst = (self.device.get("burst_write_bandwidth") or 0.0) * self.stripes
-        cache = (self.device.get("write_cache") or 0.0) * self.stripes
+        burst, cache = self.write_cache
         if not sustained:
             return inf
         if burst <= sustained or not cache:
             return size / sustained
         quick = min(size, cache / (1 - sustained / burst))
         return quick / burst + (size - quick) / sustained
+
+    @property
+    def write_cache(self) -> tuple[float, float]:
+        """Bytes/s at which the cache takes writes, and its bytes (zeros where nobody gave them)."""
+        burst, cache = self.device.get("burst_write_bandwidth"), self.device.get("write_cache")
+        return (burst or 0.0) * self.stripes, (cache or 0.0) * self.stripes
 
     # -- life ------------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,7 @@ from hwsim.taskgraph.work import Work
 if TYPE_CHECKING:
     from hwsim.kernel.capacity import Capacity
     from hwsim.kernel.recorder import Table
+    from hwsim.taskgraph.write_cache import WriteCache
 
 COLUMNS = {"span": "int", "track": "category", "name": "category", "owner": "category", "work": "int"} | {
     "ready": "int",
@@ -54,6 +55,7 @@ class Executor:
         self.stores: dict[str, Store] = {}
         self.works: list[Work] = []
         self.blocked: list[Task] = []  # wait for memory, in order
+        self.caches: dict[str, WriteCache | None] = {}  # of drives that were written, by place
         self.blocks: deque[Block] = deque()
         self.edges: list[tuple[int, list[Task]]] | None = None  # who waited for each task, if somebody asks
         self.ended = 0

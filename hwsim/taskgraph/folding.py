@@ -101,7 +101,8 @@ class Folding:
         )
         stores = tuple([store.pool.used for store in executor.stores.values()])
         blocked = tuple([names.get(id(task)) for task in executor.blocked])
-        return tuple(tasks), queue, streams, stores, blocked, self._sharing(names, now)
+        caches = tuple([cache.state(now) for cache in executor.caches.values() if cache is not None])
+        return tuple(tasks), queue, streams, stores, blocked, caches, self._sharing(names, now)
 
     def _used(self) -> list[Any]:
         """Streams that the segment's last block took, in the order in which they were made."""
@@ -153,6 +154,9 @@ class Folding:
                         task.end += ticks
         for stream in self._used():
             stream.end += ticks
+        for cache in executor.caches.values():
+            if cache is not None:
+                cache.until += ticks
         for bundle in self._bundles():
             bundle.since += ticks
             if bundle.ends:

@@ -144,7 +144,7 @@ class Graph:
         most = float("inf") if rate is None else parse(rate, "bytes/s", bare=True)
         first, last, moved = self._place(start), self._place(end), parse(size, "bytes", bare=True)
         stream = how.pop("stream", f"{start}-{end}")
-        return self._add(name, stream, lambda site: site.copy(name, first, last, moved, rate=most), **how)
+        return self._add(name, stream, lambda site: site.write(name, first, last, moved, rate=most), **how)
 
     def collective(self, name: str, kind: str, ranks: Sequence[str], size: Amount, **how: Any) -> Node:
         """An ``all_reduce``, ``all_gather``, ``reduce_scatter`` or ``all_to_all`` of ``size`` bytes."""

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from hwsim.errors import ScenarioError, nearest
 from hwsim.hardware.fabric import Fabric
+from hwsim.hardware.storage import Drive
 from hwsim.kernel.activity import Phase
 from hwsim.kernel.capacity import Capacity
 from hwsim.kernel.clock import Clock
@@ -19,6 +20,7 @@ from hwsim.kernel.domain import Domain
 from hwsim.kernel.recorder import Table
 from hwsim.taskgraph.executor import COLUMNS, Executor
 from hwsim.taskgraph.work import Work
+from hwsim.taskgraph.write_cache import WriteCache
 from hwsim.units import TICKS_PER_SECOND, ticks
 
 if TYPE_CHECKING:
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
     from hwsim.taskgraph.store import Store
 
 ENGINES = ("tensor", "compute")
+DRIVES = ("ssd", "flash")
 FORMATS = ("bf16", "fp16", "fp32", "int8", "int4")
 # Figures that say how much of a memory there is, by role.
 ROOM = {"gpu": ("hbm.usable", "hbm.capacity")}
@@ -175,10 +178,14 @@ class Site:
         latency: float = 0.0,
         rate: float = inf,
         kind: str = "copy",
+        written: float = 1.0,
         **how: Any,
     ) -> Work:
-        """``size`` bytes between places (``how``: what ``Fabric.transfer`` takes), at ``rate`` bytes/s at most."""
-        key = ("copy", name, start, end, size, latency, rate, tuple(sorted(how.items())))
+        """``size`` bytes between places (``how``: what ``Fabric.transfer`` takes), at ``rate`` bytes/s at most.
+
+        ``written``: what a drive takes over what it would at its sustained rate.
+        """
+        key = ("copy", name, start, end, size, latency, rate, written, tuple(sorted(how.items())))
         found = self._works.get(key)
         if found is None:
             transfer = self.fabric.transfer(start, end, size, **how)
@@ -186,9 +193,30 @@ class Site:
             alone = max(phase.alone, size / rate * TICKS_PER_SECOND) / TICKS_PER_SECOND
             most = max([units / c.rate for c, units in phase.asks], default=1.0)
             parts = {c: (a, alone * _ask(phase, c) / c.rate / most) for c, a in phase.amounts}
+            if written < 1:
+                taken = {c: a * _share(c, end, written) for c, a in phase.amounts}
+                parts = {c: (a, a / c.rate) for c, a in taken.items()}
+                alone = max(time for _, time in parts.values())
             fixed = latency + transfer.fixed_ticks / TICKS_PER_SECOND
             found = self._works[key] = self._work(name, kind, fixed, parts, alone, size=size, route=(start, end))
         return found
+
+    def write(self, name: str, start: str, end: str, size: float, **how: Any) -> Work:
+        """A copy that is issued now; into a drive with a write cache as fast as that still takes it."""
+        cache = self.cache(end)
+        if cache is None or "io_size" in how or start == end:
+            return self.copy(name, start, end, size, **how)
+        return self.copy(name, start, end, size, written=cache.take(self.executor.clock.now, size), **how)
+
+    def cache(self, place: str) -> WriteCache | None:
+        """The write cache of the drive at a place."""
+        caches = self.executor.caches
+        if place not in caches:
+            device = self.device(place) if place.rpartition("/")[2].startswith(DRIVES) else None
+            whole = place == place.rstrip("0123456789")
+            drive = Drive(device, max(device.count, 1) if whole else 1) if device is not None else None
+            caches[place] = WriteCache.of(drive) if drive is not None else None
+        return caches[place]
 
     def time(self, name: str, seconds: float, kind: str = "host") -> Work:
         """Nothing but time."""
@@ -242,6 +270,12 @@ class Site:
     def _factor(self, capacity: Capacity) -> float:
         """A drive of a volume (``ssd1``) goes with the volume (``ssd``)."""
         return self.scale.get(capacity.name, self.scale.get(capacity.name.rstrip("0123456789"), 1.0))
+
+
+def _share(capacity: Capacity, place: str, written: float) -> float:
+    """What of a write's amounts a write cache changes: the seconds of the drive."""
+    role, other = (name.rpartition("/")[2].rstrip("0123456789") for name in (capacity.name, place))
+    return written if role == other and capacity.unit == "s" else 1.0
 
 
 def _ask(phase: Phase, capacity: Capacity) -> float:

@@ -68,7 +68,7 @@ def _rows(summary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "memory", "; ".join(texts)
     for place, drive in summary["storage"].items():
         life = f", {plain(drive['life_years'])} years to its endurance" if drive["life_years"] is not None else ""
-        written = quantity(drive["written_bytes"], "B")
+        written = quantity(drive["written_bytes"], "bytes")
         yield place, f"{quantity(drive['read_bytes'], 'bytes')} read, {written} written{life}"
     if summary["tflops"]:
         yield "compute", f"{plain(summary['tflops'])} TFLOP/s"

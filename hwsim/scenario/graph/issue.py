@@ -212,7 +212,7 @@ class Issue:
             if spec.queue_depth is not None:
                 how["queue_depth"] = spec.queue_depth
             size = self._amount(item, "copy_")
-            return site.copy(item.name, str(spec.from_), str(spec.to), size, latency=latency, **how)
+            return site.write(item.name, str(spec.from_), str(spec.to), size, latency=latency, **how)
         if spec.collective is not None:
             from hwsim.taskgraph.collective import collective
 
