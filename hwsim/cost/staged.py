@@ -27,6 +27,8 @@ class Staged(StepPrice):
 
 def through(price: StepPrice, count: int, context: int, windowed: tuple[int, ...]) -> list[int]:
     """Subticks in each of ``count`` stages; a price that knows none is that of a whole passage, in equal parts."""
+    if price.stages and not windowed:
+        return [stage.base + stage.slope * context for stage in price.stages]
     if price.stages:
         return [stage.device(context, windowed) for stage in price.stages]
     each, rest = divmod(price.device(context, windowed), count)
