@@ -75,7 +75,7 @@ def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, setti
     found = kv_room(
         total_bytes=device.hbm_bytes,
         utilisation=settings["gpu_memory_utilization"],
-        weight_bytes=shard.weight_bytes,
+        weight_bytes=shard.weight_bytes - _on_host(profile, shard),
         activation_bytes=shard.activation_peak_bytes(settings["max_num_batched_tokens"], settings["max_num_seqs"]),
         runtime_bytes=memory["runtime"] + (shard.state_bytes + shard.ring_bytes) * settings["max_num_seqs"],
         graph_bytes=memory["graphs"] if settings["capture_sizes"] else 0.0,
@@ -88,6 +88,12 @@ def room(pool: Pool, profile: EngineProfile, shard: Shard, device: Device, setti
         what=f"{shard.model.hf_id} on {shard.tensor_parallel_size} x {device.name}",
     )
     return replace(found, ring_bytes=float(shard.ring_bytes * settings["max_num_seqs"]))
+
+
+def _on_host(profile: EngineProfile, shard: Shard) -> float:
+    """Bytes of the input embeddings where an engine looks them up in host memory (a head that shares them stays)."""
+    elsewhere = profile.memory.get("embeddings_on_host", False)
+    return shard.table_bytes if elsewhere and shard.first and not shard.model.tie_word_embeddings else 0.0
 
 
 def page_bytes(pool: Pool, profile: EngineProfile, shard: Shard, block_size: int) -> float:

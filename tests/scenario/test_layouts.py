@@ -120,3 +120,12 @@ def test_chunks_of_a_prompt_fill_the_stages() -> None:
         ttft[budget, stages] = hwsim.run(scenario(name, serve, **lone)).summary["ttft_ms"]["mean"]
     assert 0.5 < ttft[4096, 4] / ttft[4096, 1] < 0.72
     assert ttft[8192, 4] > 1.4 * ttft[4096, 4]
+
+
+def test_llama_cpp_leaves_input_embeddings_on_the_host() -> None:
+    serve = {"engine": "llama.cpp-1", "max_model_len": 2048}
+    own = machine(scenario("meta-llama/Meta-Llama-3-8B", serve))
+    tied = machine(scenario("meta-llama/Llama-3.2-1B", serve))
+    for found, elsewhere in ((own, 128256 * 4096 * 2), (tied, 0)):
+        assert found.room is not None and found.shard is not None
+        assert found.room.weight_bytes == found.shard.weight_bytes - elsewhere
