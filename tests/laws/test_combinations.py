@@ -79,6 +79,8 @@ def combination(seed: int) -> dict[str, Any]:
     apart = controls.random() < 0.3
     if apart:
         serve |= roles(serve.pop("replicas"), controls)
+        if controls.random() < 0.3:
+            serve["autoscale"] = one_of("autoscale", controls)
     for key in ("max", "min"):  # no more replicas than there are
         if key in serve.get("autoscale", {}):
             serve["autoscale"][key] = 1 if key == "min" else min(replicas(serve))
@@ -120,8 +122,9 @@ def combination(seed: int) -> dict[str, Any]:
         if stages.random() < 0.25:
             serve["pipeline_parallel_size"] = stages.choice([2, 2, 4])
         below = random.Random(f"{seed}/tiers")
+        scales = "pools" in serve and {"autoscale", "faults"} & serve.keys()  # which tiers do not go with yet
         shared = "kv_allocation" not in serve and serve.get("kv_transform", {}).get("kind") not in NOT_SHARED
-        if below.random() < 0.4 and (shared or forms.random() < 0.2):
+        if below.random() < 0.4 and (shared or forms.random() < 0.2) and not (scales and below.random() < 0.8):
             sides = below.choice([("prefill",), ("prefill", "decode"), ("decode",)])
             pools = [pool for pool in serve.get("pools", {}).values() if pool["role"] in sides] or [serve]
             for pool in pools:
