@@ -289,7 +289,7 @@ class Domain:
 
         Those with flows do not: what these ask for changes.
         """
-        if len(counts) > SMALL or any([bundle.flow is not None for bundle in component.bundles]):
+        if len(counts) > SMALL or any(bundle.flow is not None for bundle in component.bundles):
             return system.share(counts)
         key = (*component.bundles, *component.full, *counts)
         found = self.solutions.get(key)
