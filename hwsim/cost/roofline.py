@@ -102,10 +102,6 @@ class RooflinePricer:
             if price is None or not price.low <= context <= price.limit:
                 price = self._decodes[rows] = self._known(rows, context) or self._piece(shape, context)
             return price
-        if chunks and chunks[0][1] and chunks[0][0] > 1:  # a prompt goes on: such a shape hardly comes again
-            price = self.fresh(rows, chunks, heads, context, ())
-            self._keep(price)
-            return price
         price = self._table.get(shape)
         if price is None or not price.low <= context <= price.limit:
             price = self._table[shape] = self.fresh(rows, chunks, heads, context, ())

@@ -15,8 +15,9 @@ from hwsim.serving.pipeline import FAR, least_steps
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
 
-# Why the loop was left: ``limit``, KV from elsewhere is here, prompts that do not board one by one, all else.
-LIMIT, MAIL, CROWD, OTHER = range(4)
+# Why the loop was left: ``limit``, KV from elsewhere is here, prompts that do not board one by one, all else, and a
+# stretch that can wait.
+LIMIT, MAIL, CROWD, OTHER, LATER = range(5)
 # Contexts in which it holds, those in which its price does, base, slope per token and per step, host, bound, price.
 Piece = tuple[int, int, int, int, int, int, int, int, StepPrice]
 _shape = tuple.__new__  # of a named tuple, without the detour through its own constructor
@@ -34,13 +35,20 @@ def can_cruise(engine: Engine) -> bool:
 
 
 def cruise(engine: Engine, limit: int) -> int | None:
-    """Execute calls before ``limit``; returns the first that is out of the ordinary, begun but undecided, or None."""
-    mail, boards, begun = engine.mail, engine.scheduler.lets_in_whole, False
+    """Execute calls before ``limit``; returns the first that is out of the ordinary, begun but undecided, or None.
+
+    ``engine.lazy``: a stretch that only ``limit`` would cut is left for later, so that it becomes one row of the
+    journal; the call that begins it may have seen who ends.
+    """
+    mail, boards = engine.mail, engine.scheduler.lets_in_whole
+    begun = bool(engine.leaving) and engine.leaving_since == engine.calls  # a call that was left before its stretch
     while True:
         stop = mail[0][0] if mail and mail[0][0] < limit else limit
         call, why = _loop(engine, limit, stop, begun)
         if why == LIMIT:
             engine.calls += 1
+            return None
+        if why == LATER:
             return None
         if why == OTHER or not boards:
             return call
@@ -63,27 +71,24 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
     put back when the loop is left, and no object is made but the rows of the journal.
 
     A moment joins as one of four parts of a call, each of which does its common case or leaves the loop with nothing
-    of its own changed: who ends (their pages are free one call later), who comes (one whole prompt that fits), how many
-    steps there are until the next moment, and what these take.  A moment that is only a time is like ``stop``.
+    of its own changed: who ends (their pages are free one call later), who comes (one whole prompt that fits, less what
+    of it is cached), how many steps there are until the next moment, and what these take.  A moment that is only a time is like ``stop``.
 
     ``lone``: no page holds anything that somebody could ask for again, so pages are mere counts and come back in any
     order; otherwise the pool keeps its books itself.
     """
     rows, pipeline, journal, inbox, leaving, running, pieces, due, phases, page, paused, packed = engine.deck
-    pool, queued, replica, seats = (
-        engine.pool,
-        len(engine.admission.waiting),
-        engine.replica,
-        engine.config.max_num_seqs,
-    )
-    tail = pool.tail
-    lone = pool.counts and not pool.index and not engine.keeps and len(pool.queue) == (tail is not None)
+    pool, queued, replica, seats = engine.pool, len(engine.admission.waiting), engine.replica, engine.seats
+    lone = pool.counts and not pool.index and not engine.keeps and len(pool.queue) == (pool.tail is not None)
+    lazy = engine.lazy and stop is limit
     count, offsets, beat, last_end, last_before = rows.count, rows.offsets, rows.beat, rows.end, rows.end_before
     end, before, host_free = pipeline.end, pipeline.end_before, pipeline.host_free
     call, lag, busy = (before, before - host_free, 0) if before > host_free else (host_free, before - host_free, 0)
     free, blank, evicted, step = pool.free, pool.blank, 0, engine.step
     scheduled = -offsets - count * beat  # what rows had computed is taken off what they will have in the end
-    finish = rows.next_due()
+    finish, _, request = due[0]
+    if request.finish_beat != finish:
+        finish = rows.next_due()
     arrival = inbox[0].arrival_alone if inbox else FAR
     why = OTHER
     while True:
@@ -148,7 +153,10 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
                 end_rows(engine)
                 scheduled += offsets - rows.offsets + (count - rows.count) * beat
                 count, offsets, free, blank = rows.count, rows.offsets, pool.free, pool.blank
-            finish = rows.next_due()
+            if due:
+                finish, _, request = due[0]
+                if request.finish_beat != finish:
+                    finish = rows.next_due()
             if queued or not count or (engine.waits and engine.notices):
                 break
         if call >= stop:
@@ -172,11 +180,26 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
                 or len(running) >= seats
                 or request.remote_tokens
                 or request.cached_tokens >= 0
-                or (request.prefix_ids is not None and pool.caching)
             ):
                 why = CROWD
                 break
-            price = engine.pricer.price(_shape(StepShape, (count, ((tokens, 0),), count + 1)), context)
+            cached = 0
+            request.pages = pages
+            if request.prefix_ids is not None and pool.caching:
+                if lone:
+                    pool.settle(free, blank, evicted)
+                    lone = False
+                pool.take(need)
+                need, request.pages, (cached, _, holds) = 0, 0, engine.scheduler.find(request)
+                if cached:
+                    pool.touch(request, cached, holds)
+                pool.take(pages - cached)
+                request.pages = pages
+                pool.register(request, tokens)
+                pages, cached, free = 0, cached * page, pool.free
+                scheduled -= cached
+            prompt = (tokens - cached, cached)
+            price = engine.pricer.price(_shape(StepShape, (count, (prompt,), count + 1)), context)
             start, called = (end if end > call else call), call
             busy = price.host
             before, lag = end, end - call
@@ -189,14 +212,13 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
             last_before, last_end = last_end, end
             price.steps += 1
             price.contexts += context
-            steps, duration, growth, prefill, late = 1, end - start, 0, tokens, 0
+            steps, duration, growth, prefill, late = 1, end - start, 0, prompt[0], 0
             beat += 1
             inbox.popleft()
             arrival = inbox[0].arrival_alone if inbox else FAR
             running[request] = None
             request.computed = tokens
-            request.pages = pages
-            request.cached_tokens = 0
+            request.cached_tokens = cached
             request.status = "running"
             request.scheduled = called
             request.first_token = request.last_token = end
@@ -240,19 +262,18 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
                     moment = arrival
                 if moment < FAR:  # the second call is at the end of the step in flight, the third one step later
                     distance, inner = moment - end, steps - 2
-                    if distance <= 0:
-                        steps = 1
-                    elif inner * duration + growth * (inner * (inner - 1) >> 1) >= distance:
-                        steps = 1 + least_steps(duration, growth, distance)
+                    if distance <= 0 or inner * duration + growth * (inner * (inner - 1) >> 1) >= distance:
+                        if lazy and moment is stop:
+                            why = LATER
+                            break
+                        steps = 1 if distance <= 0 else 1 + least_steps(duration, growth, distance)
             last = first + steps % page
             pages = sum(phases[first:last]) if last <= page else count - sum(phases[last - page : first])
             if steps >= page:
                 pages += steps // page * count
             if pages > free:
                 break
-            if (
-                leaving and steps > 1
-            ):  # they free theirs one call into the stretch: the order of the queue depends on it
+            if leaving and steps > 1:  # they free theirs one call into the stretch: the queue's order depends on it
                 need = phases[first]
                 pages -= need
                 if lone:
@@ -322,12 +343,7 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
     rows.count, rows.offsets, rows.beat, rows.end, rows.end_before = count, offsets, beat, last_end, last_before
     pipeline.end, pipeline.end_before, pipeline.host_free = end, before, before - lag + busy
     if lone:
-        pool.free, pool.blank = free, blank
-        pool.evicted += evicted
-        if tail is not None:
-            tail.hi = tail.lo + free - blank
-        elif free > blank:
-            pool.lose(free - blank)
+        pool.settle(free, blank, evicted)
     engine.step = step
     engine.scheduled_tokens += scheduled + offsets + count * beat
     return call, why

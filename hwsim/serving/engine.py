@@ -76,6 +76,7 @@ class Engine:
         "running",
         "scheduled_tokens",
         "scheduler",
+        "seats",
         "sequence",
         "single_step",
         "stalled_until",
@@ -123,6 +124,7 @@ class Engine:
         self.remote = Remote(self)
         self.mail, self.ready = self.remote.mail, self.remote.ready
         self.scheduler: Scheduler = scheduler(self)
+        self.seats = config.max_num_seqs
         self.step = 0
         self.stalled_until = -1
         self.held: int | None = None  # a call that waits for what an answer brings

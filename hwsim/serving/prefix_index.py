@@ -41,6 +41,19 @@ class PrefixIndex:
             alive ^= bit
         return found
 
+    def deepest(self, ids: Iterable[int], among: int) -> tuple[int, int]:
+        """The most leading blocks that any of ``among`` (a bit per replica) holds, and which of them hold so many."""
+        chain = depth = 0
+        holders = self.holders
+        for key in ids:
+            chain = hash((chain, key))
+            found = holders.get(chain, 0) & among
+            if not found:
+                break
+            among = found
+            depth += 1
+        return depth, among
+
     def add(self, ids: Iterable[int], replica: int) -> None:
         """``replica`` has computed (or will) the blocks named ``ids``."""
         holders, bit = self.holders, 1 << replica

@@ -127,6 +127,12 @@ class Loads:
 
     def least(self, column: Sequence[float], last: int = -1) -> int:
         """The open replica with the least value in ``column``; of equal ones the next after ``last`` in turn."""
+        if len(self.open) == len(column):
+            least = min(column)
+            for i in range(last + 1, len(column)):
+                if column[i] == least:
+                    return i
+            return column.index(least)
         least = min([column[i] for i in self.open])
         equal = [i for i in self.open if column[i] == least]
         return next((i for i in equal if i > last), equal[0])

@@ -80,6 +80,16 @@ class PagePool:
         """Free pages behind the blank ones in the queue: they hold content (with 0.11's queue some are blank too)."""
         return self.free - self.blank
 
+    def settle(self, free: int, blank: int, evicted: int) -> None:
+        """Take over the counts of somebody who kept them while pages were mere counts; ``evicted`` more were lost."""
+        self.free, self.blank = free, blank
+        self.evicted += evicted
+        tail = self.tail
+        if tail is not None:
+            tail.hi = tail.lo + free - blank
+        elif free > blank:
+            self.lose(free - blank)
+
     # -- taking and releasing ------------------------------------------------------------------------------------
 
     def take(self, pages: int) -> None:

@@ -26,20 +26,26 @@ class PrefixAware:
         self.age = ticks(parameters.age)
         self.threshold: float = parameters.threshold
         self.imbalance: int = parameters.imbalance
-        self.replicas = replicas
+        self.all = (1 << replicas) - 1
         self.index = PrefixIndex(parameters.capacity)
         self.last = -1
 
     def route(self, request: Seen, loads: Loads) -> int:
         """The chosen replica, which is remembered to have the prompt's prefix."""
         column, ids, choices = loads.requests, request.prefix_ids, loads.open
-        held = column if len(choices) == len(column) else [column[i] for i in choices]
+        every = len(choices) == len(column)
+        held = column if every else [column[i] for i in choices]
         chosen = -1
         if ids and max(held) - min(held) <= self.imbalance:
-            depths = self.index.depths(ids, self.replicas)
-            deepest = max(depths) if held is column else max([depths[i] for i in choices])
-            if deepest * request.prefix_block > self.threshold * request.prompt_tokens:
-                chosen = min([i for i in choices if depths[i] == deepest], key=column.__getitem__)
+            among = self.all if every else sum([1 << i for i in choices])
+            depth, holders = self.index.deepest(ids, among)
+            if depth * request.prefix_block > self.threshold * request.prompt_tokens:
+                least = 0
+                while holders:  # the first of those with the least
+                    number = (holders & -holders).bit_length() - 1
+                    if chosen < 0 or column[number] < least:
+                        chosen, least = number, column[number]
+                    holders &= holders - 1
         if chosen < 0:
             self.last = chosen = loads.least(column, self.last)
         if ids:
