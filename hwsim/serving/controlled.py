@@ -32,6 +32,8 @@ class Controlled(Cluster):
     takes no more and runs dry.  *No open replica*: requests are parked; they are refused when none can come back.
     """
 
+    lazy = False  # acts find engines up to date
+
     def __init__(
         self,
         engines: Sequence[Engine],

@@ -54,6 +54,7 @@ class Engine:
         "journal",
         "keeps",
         "knots",
+        "lazy",
         "leaving",
         "leaving_since",
         "listened",
@@ -104,6 +105,9 @@ class Engine:
         self.log = log
         self.keeps = (
             False  # pages of some requests outlive them: held for others, or answers that a next turn begins with
+        )
+        self.lazy = (
+            False  # a stretch that nothing but the end of ``advance`` would cut may be left for later (``cruise``)
         )
         self.listened = False  # somebody wants to know of answers,
         self.waits = True  # and may act on one: stop where that could matter
@@ -229,7 +233,13 @@ class Engine:
         if plain is None:
             special = self.single_step or self.knots or self.windows or self.log is not None
             plain = self.plain = self.pipeline.depth == 2 and not special
-        notices, rows, pipeline, waiting = self.notices, self.rows, self.pipeline, self.admission.waiting
+        rows = self.rows
+        while plain and rows.count and can_cruise(self):
+            call = cruise(self, limit)
+            if call is None:
+                return
+            self._call(call, limit)
+        notices, pipeline, waiting = self.notices, self.pipeline, self.admission.waiting
         while True:
             if plain and rows.count and can_cruise(self):
                 call = cruise(self, limit)

@@ -22,10 +22,13 @@ def quiet_until(engine: Engine) -> int:
     rows, pipeline = engine.rows, engine.pipeline
     count, due, beat = rows.count, rows.due, rows.beat
     busy = engine.partials or engine.inbox or engine.admission.waiting or engine.mail or engine.ready
-    if busy or not (engine.plain and count) or rows.next_due() == beat:
+    if busy or not (engine.plain and count) or due[0][0] <= beat:
         call = engine.boundary()
         return FAR if call is None else call
     finish, _, request = due[0]
+    if request.finish_beat != finish:
+        rows.next_due()
+        finish, _, request = due[0]
     steps = finish - beat
     context = rows.offsets + count * (beat + 1)
     piece = engine.pieces.get(count)
@@ -38,7 +41,8 @@ def quiet_until(engine: Engine) -> int:
         before = 0
     if context + count * (steps - 1) > most:
         steps = (most - context) // count + 1
-    if steps > 1 and rows.pages(steps) > engine.pool.free:
+    free = engine.pool.free
+    if count * (steps // rows.page + 1) > free and steps > 1 and rows.pages(steps) > free:
         call = engine.boundary()
         return FAR if call is None else call
     return pipeline.end + steps * (base + slope * context) + growth * (steps * (steps - 1) >> 1) - before
