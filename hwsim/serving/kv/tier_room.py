@@ -79,7 +79,15 @@ class TierRoom:
     def _let_go_run(self, level: int, victims: list[tuple[int, int]]) -> None:
         """``_let_go`` for chunks that are out of the tier already: those that have to be copied go in runs."""
         tier, last = self.tiers[level], level + 1 == len(self.tiers)
-        keys: list[int] = []
+        keys = [key for key, _ in victims]
+        if tier.arriving.keys().isdisjoint(keys) and (level or not self.ahead):
+            if last:
+                tier.dropped += sum([size for _, size in victims])
+                return
+            if all(table.keys().isdisjoint(keys) for _, table in self.tables[level + 1 :]):
+                self._down(level, keys, [size for _, size in victims])
+                return
+        keys = []
         pages: list[int] = []
         for key, size in victims:
             arriving = bool(tier.arriving) and tier.arriving.pop(key, None) is not None

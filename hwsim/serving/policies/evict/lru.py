@@ -41,8 +41,11 @@ class Lru:
 
     def pop(self) -> tuple[int, int]:
         """The old end out, with its pages: ``victim`` and ``remove`` at once, for chunks that come in runs."""
-        key = self.victim()
-        del self._oldest[key]
+        oldest = self._oldest
+        if not oldest:
+            oldest = self._oldest = dict.fromkeys(islice(self.entries, OLDEST))
+        key = next(iter(oldest))
+        del oldest[key]
         return key, self.entries.pop(key)
 
 
