@@ -11,7 +11,8 @@ from hwsim.serving.tiered_disaggregation import TieredDisaggregation
 
 if TYPE_CHECKING:
     from hwsim.scenario.build import Simulation
-    from hwsim.serving.kv.tier_traffic import Described, Traffic
+    from hwsim.serving.kv.tier import Described
+    from hwsim.serving.kv.tier_traffic import Traffic
 
 Table = dict[str, Any]
 FIGURES = ("used", "peak", "read", "written", "stored", "left", "dropped", "lost")

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from hwsim.scenario.build import Pool, Simulation
     from hwsim.scenario.machine import Machine
     from hwsim.serving.engine import Engine
-    from hwsim.serving.kv.tier import Tier
+    from hwsim.serving.kv.tier import Described, Tier
     from hwsim.serving.kv.tier_store import TierStore
-    from hwsim.serving.kv.tier_traffic import Described, Traffic
+    from hwsim.serving.kv.tier_traffic import Traffic
     from hwsim.serving.kv.tier_ways import Site, TierWays
     from hwsim.serving.kv.watched_pool import WatchedPool
 
@@ -120,8 +120,7 @@ class _Builder:
         return store
 
     def _tier(self, level: Level, node: str, machine: Machine) -> Tier:
-        from hwsim.serving.kv.tier import Tier
-        from hwsim.serving.kv.tier_traffic import Described
+        from hwsim.serving.kv.tier import Described, Tier
 
         page = _page_bytes(machine)
         shared = (level.name, page)

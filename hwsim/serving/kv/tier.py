@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Protocol
 
 
@@ -110,3 +111,14 @@ class Tier:
         self.used -= pages
         self.arriving.pop(key, None)
         return pages
+
+
+@dataclass(frozen=True)
+class Described:
+    """A tier with what results say of it: the device it is on, and the bytes that may be written to it in its life."""
+
+    tier: Tier
+    device: str
+    page_bytes: float  # over all ranks of a replica
+    endurance_bytes: float | None = None
+    io_bytes: float | None = None  # of one access, where it is a drive

@@ -12,7 +12,7 @@ from hwsim.kernel.clock import Clock
 from hwsim.serving.coupled import Coupled
 from hwsim.serving.engine import FAR, Engine
 from hwsim.serving.kv.lane import Lane
-from hwsim.serving.kv.tier import Move, Tier
+from hwsim.serving.kv.tier import Described, Move
 from hwsim.serving.kv.tier_connector import TierConnector
 from hwsim.serving.kv.tier_store import Found, TierStore
 from hwsim.serving.kv.watched_pool import WatchedPool
@@ -36,17 +36,6 @@ class Rules:
     fetch: str = "on_demand"
     layers: int = 1
     least_prefetch: int = 0  # pages that must lie on slow tiers before they are fetched ahead
-
-
-@dataclass(frozen=True)
-class Described:
-    """A tier with what results say of it: the device it is on, and the bytes that may be written to it in its life."""
-
-    tier: Tier
-    device: str
-    page_bytes: float  # over all ranks of a replica
-    endurance_bytes: float | None = None
-    io_bytes: float | None = None  # of one access, where it is a drive
 
 
 class Load:
