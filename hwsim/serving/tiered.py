@@ -28,6 +28,8 @@ class Tiered(Cluster):
         self.traffic = traffic
         self.before = 0
         self.open = isinstance(self.source, OpenLoop)
+        for engine in self.engines:
+            engine.lazy = False  # what a stretch gives up by a look goes down at that look
         traffic.arrived = self._brought
         self.lulls = [-1] * len(self.engines)  # until when each can be left alone, if nothing is brought to it
         self.prefilling: dict[Request, None] = {}
