@@ -57,7 +57,9 @@ class Protocol:
     def launch(self, setup: Setup) -> dict[str, Any]:
         """Launch options of the server that the client's scripts set."""
         found = options(self.rules, setup)
-        if setup.engine.startswith("sglang") and any(name in setup.model.casefold() for name in self.recv_models):
+        if setup.engine.casefold().startswith("sglang") and any(
+            name in setup.model.casefold() for name in self.recv_models
+        ):
             busy = setup.clients >= self.recv_busy
             found["scheduler_recv_interval"] = self.recv_interval_busy if busy else self.recv_interval
         return found

@@ -38,10 +38,9 @@ class LargeMoe(Suite):
 
     title = "large mixtures of experts with expert parallelism"
     misses = (
-        "throughput of one node is met within 10 %, TTFT is a fifth of what was measured: prefill of this model "
-        "outside CUDA graphs is paced by its host. Steps over 32 and 128 ranks are several times too slow: the "
-        "experts' law of these devices is borrowed from one whose kernels sort the tokens of all ranks, and "
-        "communication is added where two micro-batches would hide it"
+        "throughput of one node is met within 20 %, TTFT within 15 %, but for an outlier that its source flags. Steps "
+        "over 32 and 128 ranks take a third to two thirds longer than measured: communication is added where two "
+        "micro-batches would hide it"
     )
 
     files = ("large_scale_moe.csv",)

@@ -23,11 +23,12 @@ class Serving(Suite):
     peers = "median/p90 of the best analytic peer on the same rows: TPOT 17/57 %, TTFT 54/92 %"
     targets = "TPOT 10/30 %, TTFT 20/50 %"
     misses = (
-        "TPOT is met for most groups; its tail are two-stage pipelines, early and nightly versions of engines and "
-        "rows where several tokens a step cannot be ruled out. TTFT of dense models is near its target; of large "
-        "mixtures of experts and on Blackwell it is too short, because prefill outside CUDA graphs is paced by "
-        "host and front end in ways that no measured table of kernels shows. It also moves by tens of per cent "
-        "with what is assumed of the client (below)"
+        "TPOT: its tail are rows in which several tokens a step cannot be ruled out (twice as fast as equal "
+        "configurations of another date), nightly versions and attention with data parallelism. TTFT is a fifth off "
+        "in the median; far too short where a server compiled kernels during the run (seconds for prompts of 8,192 "
+        "tokens under SGLang on Blackwell, by date), where ranks wait for each other before they let prompts in, and "
+        "where launch options of scripts were not recorded. It also moves by tens of per cent with what is assumed "
+        "of the client (below)"
     )
 
     files = ("measured/silicon_serving_points.csv", "gpu_kernels/e2e_serving_public.csv.gz")
