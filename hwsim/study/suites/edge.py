@@ -33,11 +33,11 @@ class Edge(Suite):
     misses = (
         "the laws were fitted on every other group and are scored on the rest. Small models on the fastest cards "
         "are up to half too fast: llama.cpp of 2024 paid more between kernels than the one law of all versions "
-        "says. AMD cards take the kernels of the CUDA back end: right for the newest on a desktop, twice to nine "
-        "times too fast for older ones and for any in an Arm board, whose driver and memory path nobody "
-        "describes. Prefill of packed 70B over several cards is near twice too fast, as if their layers followed "
-        "each other there, while 16-bit 70B and everything of 8B overlap as simulated; on cards with a low power "
-        "limit clocks under load are missing"
+        "says. Of AMD one coefficient is fitted, on the newest card: RDNA3 desktops are half too fast, and cards "
+        "in Arm boards two to nine times, whose driver and memory path nobody describes. Prefill of packed 70B "
+        "over several cards is near twice too fast, as if their layers followed each other there, while 16-bit "
+        "70B and everything of 8B overlap as simulated; on cards with a low power limit clocks under load are "
+        "missing"
     )
 
     files = ("llama_cpp.csv",)
