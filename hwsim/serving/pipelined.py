@@ -67,7 +67,8 @@ class PipelinedEngine(Engine):
     def __init__(self, config: EngineConfig, pricer: Pricer, **more: Any) -> None:
         super().__init__(config, pricer, **more)
         self._stages = config.pipeline_parallel_size
-        self._most = self._stages + config.async_scheduling
+        # a static batch is one: it goes through all stages before its next step
+        self._most = 1 if config.scheduler == "static" else self._stages + config.async_scheduling
         self.pipeline = StagePipeline(self.pipeline.depth, self._stages)
         self._flying: deque[tuple[int, DecodeRows]] = deque()  # end and group of each batch in flight
         self._ready: deque[DecodeRows] = deque()  # groups that can be scheduled
@@ -186,3 +187,4 @@ class PipelinedEngine(Engine):
         self._empty = True
         if not self._flying and not self._ready:
             super()._stall(call)
+            self.stalled_until = max(self.stalled_until, call)  # who is next after a refusal is not looked at earlier
