@@ -52,6 +52,15 @@ def settings(pool: Pool, profile: EngineProfile, server: dict[str, int]) -> dict
     settings["options"] = {**settings["options"], **given}
     settings["long_prefill_token_threshold"] = pool.long_prefill_token_threshold or 0
     settings["scheduling_policy"] = pool.policy
+    if pool.ageing is not None:
+        if pool.policy != "shortest_prompt":
+            raise ScenarioError.of(
+                "ageing is for waiting prompts that longer ones overtake",
+                where="serve.ageing",
+                got=f"{pool.ageing:g} with scheduling_policy {pool.policy}",
+                expected="scheduling_policy: shortest_prompt",
+            )
+        settings["ageing"] = pool.ageing
     settings["capture_sizes"] = _capture_sizes(pool, profile, settings)
     settings["pipeline_parallel_size"] = pool.pipeline_parallel_size
     if pool.batching is not None and pool.batching.kind == "static":

@@ -7,9 +7,12 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING
 
 from hwsim.serving.request import Request
+from hwsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from hwsim.serving.engine import Engine
+
+AGEING_GRAIN = 1 << 20  # parts of a token per second
 
 
 class FcfsQueue(deque[Request]):
@@ -61,8 +64,12 @@ class PriorityQueue(list[tuple[int, int, int, Request]]):
 
     def push(self, request: Request) -> bool:
         """Queue a request; True if it is the new head."""
-        heappush(self, (request.priority, request.arrival, request.index, request))
+        heappush(self, (self.rank(request), request.arrival, request.index, request))
         return self[0][3] is request
+
+    def rank(self, request: Request) -> int:
+        """Smaller is sooner."""
+        return request.priority
 
     def push_front(self, request: Request) -> None:
         """Return a pre-empted request: its place follows from its priority."""
@@ -71,6 +78,21 @@ class PriorityQueue(list[tuple[int, int, int, Request]]):
     def push_loaded(self, request: Request) -> None:
         """Queue a request whose KV has come."""
         self.push(request)
+
+
+class ShortestQueue(PriorityQueue):
+    """The shortest prompt first, with ageing (Nexus: score = tokens - ageing x wait).
+
+    All waits grow alike, so scores never change their order: tokens + ageing x arrival says the same for good.
+    """
+
+    def __init__(self, ageing: float) -> None:
+        super().__init__()
+        self.ageing = round(ageing * AGEING_GRAIN)
+
+    def rank(self, request: Request) -> int:
+        """Tokens known so far, and what a later arrival is behind."""
+        return request.known * AGEING_GRAIN * TICKS_PER_SECOND + self.ageing * request.arrival
 
 
 class Admission:
@@ -84,8 +106,8 @@ class Admission:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
-        self.fcfs = engine.config.scheduling_policy != "priority"
-        self.waiting: FcfsQueue | PriorityQueue = FcfsQueue() if self.fcfs else PriorityQueue()
+        self.fcfs = engine.config.scheduling_policy == "fcfs"
+        self.waiting = _queue(engine)
         self.blocked = False
         self.tried = False  # in this call
         self.most = engine.config.max_model_len
@@ -153,3 +175,10 @@ class Admission:
     def requests(self) -> list[Request]:
         """Who waits, for reports (a priority queue's own order)."""
         return [item if isinstance(item, Request) else item[3] for item in self.waiting]
+
+
+def _queue(engine: Engine) -> FcfsQueue | PriorityQueue:
+    config = engine.config
+    if config.scheduling_policy == "fcfs":
+        return FcfsQueue()
+    return PriorityQueue() if config.scheduling_policy == "priority" else ShortestQueue(config.ageing)

@@ -11,8 +11,9 @@ from typing import Any, Self
 class EngineConfig:
     """Start-up options of one engine; names and defaults are vLLM's (0.33), sizes in tokens, pages or rows.
 
-    ``scheduler`` names a file of ``hwsim/serving/schedulers``; ``options`` are what only that scheduler knows
-    (SGLang's new-token ratio, TensorRT-LLM's capacity policy), under the names of the engine.
+    ``scheduling_policy`` is the order of the queue: ``fcfs``, ``priority``, or ``shortest_prompt``, where a second of
+    waiting counts ``ageing`` tokens.  ``scheduler`` names a file of ``hwsim/serving/schedulers``; ``options`` are what
+    only that scheduler knows (SGLang's new-token ratio, TensorRT-LLM's capacity policy), under the names of the engine.
     """
 
     num_gpu_blocks: int
@@ -24,6 +25,7 @@ class EngineConfig:
     enable_chunked_prefill: bool = True
     async_scheduling: bool = True
     scheduling_policy: str = "fcfs"
+    ageing: float = 0.0
     watermark: float = 0.0
     long_prefill_token_threshold: int = 0
     reserve_full_prompt: bool = True

@@ -64,7 +64,7 @@ def combination(seed: int) -> dict[str, Any]:
         "max_num_batched_tokens": rng.choice([64, 256, 2048]),
         "num_gpu_blocks_override": rng.choice([30, 200, 2000]),
         "max_model_len": "auto",
-        "scheduling_policy": rng.choice(["fcfs", "fcfs", "priority"]),
+        "scheduling_policy": rng.choice(["fcfs", "fcfs", "priority", "shortest_prompt"]),
     }
     for flag in ("async_scheduling", "enable_prefix_caching", "enable_chunked_prefill"):
         if rng.random() < 0.4:

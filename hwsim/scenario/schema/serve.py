@@ -14,6 +14,7 @@ from hwsim.scenario.schema.quantity import (
     Flag,
     FlagOrSizes,
     Name,
+    Number,
     Positive,
     Quantity,
     Seconds,
@@ -106,8 +107,9 @@ class Engine(Record):
     scheduler_recv_interval: Count | None = None
     batch_wait_timeout_iters: Count0 | None = None
     batch_wait_max_tokens_ratio: Share | None = None
-    scheduling_policy: Literal["fcfs", "priority"] | None = None
-    scheduling: Literal["fcfs", "priority"] | None = None
+    scheduling_policy: Literal["fcfs", "priority", "shortest_prompt"] | None = None
+    scheduling: Literal["fcfs", "priority", "shortest_prompt"] | None = None
+    ageing: Number | None = None
     long_prefill_token_threshold: Count0 | None = None
     watermark: Share | None = None
     cuda_graph: FlagOrSizes | None = None
@@ -133,7 +135,7 @@ class Engine(Record):
 
     @property
     def policy(self) -> str:
-        """The order in which waiting requests are taken: ``fcfs`` or ``priority``."""
+        """The order in which waiting requests are taken: ``fcfs``, ``priority`` or ``shortest_prompt``."""
         return self.scheduling_policy or "fcfs"
 
 
