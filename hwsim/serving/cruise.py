@@ -71,8 +71,9 @@ def _loop(engine: Engine, limit: int, stop: int, begun: bool) -> tuple[int, int]
     put back when the loop is left, and no object is made but the rows of the journal.
 
     A moment joins as one of four parts of a call, each of which does its common case or leaves the loop with nothing
-    of its own changed: who ends (their pages are free one call later), who comes (one whole prompt that fits, less what
-    of it is cached), how many steps there are until the next moment, and what these take.  A moment that is only a time is like ``stop``.
+    of its own changed: who ends (their pages are free one call later), who comes (one whole prompt that fits, less
+    what of it is cached), how many steps there are until the next moment, and what these take.  A moment that is only
+    a time is like ``stop``.
 
     ``lone``: no page holds anything that somebody could ask for again, so pages are mere counts and come back in any
     order; otherwise the pool keeps its books itself.
