@@ -16,7 +16,7 @@ from hwsim.scenario.kv_transforms import NOT_SHARED
 from hwsim.serving import engine_profile
 from tests.laws.draw import Undrawable, drawn, kinds, preset_names
 
-CASES = 90  # that run; others are refused with a reason, as a person's would be
+CASES = 100  # that run; others are refused with a reason, as a person's would be
 MOST_TRIES = 600
 MODELS = ["meta-llama/Llama-3.1-8B", "Qwen/Qwen2.5-7B", "Qwen/Qwen3-8B", "meta-llama/Llama-2-7b-hf"]
 NODES = ["dgx-h100", "hgx-a100"]
@@ -134,6 +134,12 @@ def combination(seed: int) -> dict[str, Any]:
                 workload["memories"] = memories(forms, serve)
             elif "sessions" not in workload:
                 workload["prefix"] = {"share": 0.9, "portion": 0.8, "groups": 3, "block": below.choice([5, 16, 40])}
+    if serve.get("handover", {}).get("kind") == "in_place" and random.Random(f"{seed}/alone").random() < 0.7:
+        for place in (serve, *serve["pools"].values()):  # most of these are refused beside it: let some cases run
+            for key in ("admission", "autoscale", "faults", "lora", "place", "kv_transform", "kv_allocation"):
+                place.pop(key, None)
+        for key in ("adapters", "memories"):
+            workload.pop(key, None)
     return found
 
 
@@ -186,7 +192,7 @@ def tiers(rng: random.Random) -> dict[str, Any]:
 def roles(replicas: int, rng: random.Random) -> dict[str, Any]:
     """Prefill and decode apart, with any kind of hand-over over a link of their own or the machine's."""
     ways = kinds("handover", "hwsim.serving.policies.handover")
-    ways = [*[ways["in_place"]] * 3, *ways.values()]  # most other parts do not go with it: often, to be seen at all
+    ways = [*[ways["in_place"]] * 6, *ways.values()]  # most other parts do not go with it: often, to be seen at all
     handover = drawn(rng.choice(ways), rng)
     if handover["kind"] == "in_place":
         split = drawn(rng.choice(list(kinds("split", "hwsim.serving.policies.split").values())), rng)
