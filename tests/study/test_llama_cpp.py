@@ -15,7 +15,7 @@ def _median(found: list[float]) -> float:
     return statistics.median(abs(error) for error in found)
 
 
-@pytest.mark.parametrize(("back_end", "decode", "prefill"), [("cuda", 0.10, 0.12), ("metal", 0.12, 0.37)])
+@pytest.mark.parametrize(("back_end", "decode", "prefill"), [("cuda", 0.08, 0.12), ("metal", 0.12, 0.37)])
 def test_rows_that_no_fit_saw(data_dir: Path, back_end: str, decode: float, prefill: float) -> None:
     found = errors(runs(back_end), committed(back_end))
     assert _median(found["decode"]) < decode and _median(found["prefill"]) < prefill
