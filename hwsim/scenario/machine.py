@@ -175,7 +175,8 @@ def _area(system: System, job: Job, name: str) -> Area:
             else "tensor_parallel_size is more than the GPUs there are",
             where=job.pool_path(name, "tensor_parallel_size"),
             got=str(tensor),
-            expected=f"at most {len(found.gpus)}, the GPUs of a node, or a multiple of {node.gpus} up to {found.size}",
+            expected=f"at most {len(found.gpus)}, the GPUs of a node"
+            + (f", or a multiple of {node.gpus} up to {found.size}" if found.size > node.gpus else ""),
         )
     return found
 

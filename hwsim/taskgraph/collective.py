@@ -34,14 +34,8 @@ def collective(site: Site, name: str, kind: str, ranks: Sequence[str], size: flo
         for link in names:
             demands[site.fabric.capacity(link)] = sent
     seconds = max(amount / capacity.rate for capacity, amount in demands.items())
-    device = site.device(ranks[0])
-    if device is not None:
-        from hwsim.cost.efficiency import find
-        from hwsim.cost.wired import wired
-
-        system = site.fabric.system
-        spots = [system.spot(rank) for rank in ranks]
-        law = wired(find(device).collective, system, spots[0].group)
-        if kind in law.curves:
-            seconds = max(seconds, getattr(law, kind)(count, size, len({spot.number for spot in spots})))
+    law = site.collectives(ranks[0])
+    if law is not None and kind in law.curves:
+        nodes = len({site.system.spot(rank).number for rank in ranks})
+        seconds = max(seconds, getattr(law, kind)(count, size, nodes))
     return site.taking(name, "collective", seconds + latency, demands, size=size)

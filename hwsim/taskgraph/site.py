@@ -24,6 +24,7 @@ from hwsim.taskgraph.write_cache import WriteCache
 from hwsim.units import TICKS_PER_SECOND, ticks
 
 if TYPE_CHECKING:
+    from hwsim.cost.collective import CollectiveLaw
     from hwsim.hardware.device import Device
     from hwsim.hardware.node import Node
     from hwsim.hardware.system import System
@@ -56,6 +57,7 @@ class Site:
         self.executor = Executor(Domain(Clock()), fold=fold, table=self.table)
         self._works: dict[Any, Work] = {}
         self._engines: dict[str, Capacity] = {}
+        self._collectives: dict[str, CollectiveLaw] = {}  # by group
 
     # -- places --------------------------------------------------------------------------------------------------
 
@@ -82,6 +84,20 @@ class Site:
         found = self.node(place).devices.get(role)
         if found is None or (leaf != role and int(leaf.removeprefix(role)) >= max(found.count, 1)):
             return None
+        return found
+
+    def collectives(self, place: str) -> CollectiveLaw | None:
+        """The law of collectives among what is wired like this place (None: nothing is there)."""
+        device = self.device(place)
+        if device is None:
+            return None
+        group = self.system.spot(place).group
+        found = self._collectives.get(group.name)
+        if found is None:
+            from hwsim.cost.efficiency import find
+            from hwsim.cost.wired import wired
+
+            found = self._collectives[group.name] = wired(find(device).collective, self.system, group)
         return found
 
     def engine(self, place: str) -> Capacity:

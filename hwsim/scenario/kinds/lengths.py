@@ -1,6 +1,9 @@
 """How long prompts and answers are."""
 
-from typing import Literal
+from typing import Literal, Self
+
+from pydantic import model_validator
+from pydantic_core import PydanticCustomError
 
 from hwsim.scenario.schema.quantity import Numbers, Positive, Shares, Text, Tokens
 from hwsim.scenario.schema.record import Kind
@@ -23,6 +26,15 @@ class Lognormal(Kind):
     sigma: Positive | None = None
     min: Tokens | None = None
     max: Tokens | None = None
+
+    @model_validator(mode="after")
+    def _two_of_four(self) -> Self:
+        given = [name for name in ("mean", "median", "p99", "sigma") if getattr(self, name) is not None]
+        if len(given) != 2:
+            got = ", ".join(given) or "none"
+            what = "needs two figures, got {got}; expected two of mean, median, p99 and sigma"
+            raise PydanticCustomError("value", what, {"got": got})
+        return self
 
 
 class Uniform(Kind):
